@@ -1,0 +1,53 @@
+# Needs Python 3.11 or newer and make, nothing else: the rest is installed into .venv here.
+
+PYTHON ?= python3
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+# A stamp says what is installed in .venv, and is older than a pyproject.toml that asks for more.
+RUNTIME := $(VENV)/.runtime-installed
+DEV     := $(VENV)/.dev-installed
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check test-long format clean
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+run: $(RUNTIME) ## start the daemon on examples/jobs.toml; Ctrl-C ends it
+	@mkdir -p .run
+	@echo 'From another terminal, here: TASKD_SOCKET=.run/taskd.sock $(BIN)/taskd status'
+	@exec $(BIN)/taskd run examples/jobs.toml --socket .run/taskd.sock --store sqlite:///.run/taskd.db
+
+test: $(DEV) ## run the tests
+	$(BIN)/pytest -m 'not long'
+
+check: $(DEV) ## everything that CI checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m 'not long'
+
+test-long: $(DEV) ## run all tests, the long campaigns too
+	$(BIN)/pytest
+
+format: $(DEV) ## bring the code into its standard form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove .venv, .run and every cache
+	rm -rf $(VENV) .run dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(RUNTIME): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("taskd needs Python 3.11 or newer: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
+	@echo 'Setting up $(VENV)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@$(PIP) --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,190 @@
+"""Documents of the API as tables and cards for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from taskd.cli.render import Column, put, put_card, put_table, talk
+from taskd.cli.times import local, relative, took, when
+from taskd.cli.waiting import duration_of
+from taskd.client import Document
+
+_JOBS = (
+    Column("JOB", flexible=True),
+    Column("STATE", state=True),
+    Column("SCHEDULE", flexible=True),
+    Column("NEXT"),
+    Column("LAST", state=True),
+    Column("ENDED"),
+    Column("RUNNING", wide=True),
+    Column("SOURCE", wide=True),
+    Column("CALL", wide=True, flexible=True),
+)
+_RUNS = (
+    Column("RUN"),
+    Column("JOB", flexible=True),
+    Column("STATE", state=True),
+    Column("DUE"),
+    Column("TOOK"),
+    Column("ORIGIN", wide=True),
+    Column("SCHEDULED", wide=True),
+    Column("WHAT", wide=True, flexible=True),
+)
+_UPCOMING = (Column("JOB", flexible=True), Column("DUE"), Column("IN"))
+_ATTEMPTS = (
+    Column("ATTEMPT"),
+    Column("OUTCOME", state=True),
+    Column("STARTED"),
+    Column("TOOK"),
+    Column("ERROR", flexible=True),
+    Column("NODE", wide=True),
+    Column("PID", wide=True),
+)
+
+
+def put_jobs(document: Document) -> None:
+    """The daemon in a line, then its jobs, then what is wrong with any of them."""
+    daemon, jobs = document["daemon"], document["jobs"]
+    put(
+        f"taskd {daemon['version']}, pid {daemon['pid']}, up since {local(daemon['started_at'])}, "
+        f"{_counted(len(jobs), 'job')}"
+    )
+    if jobs:
+        put_table(_JOBS, [_job_row(job) for job in jobs])
+    for job in jobs:
+        if job.get("problem"):
+            talk(f"{job['name']}: {job['problem']}")
+
+
+def put_job(job: Document) -> None:
+    """One job, a line for each thing known of it."""
+    last = job.get("last_run")
+    put_card(
+        [
+            ("job", job["name"]),
+            ("state", job["state"]),
+            ("problem", _text(job.get("problem"))),
+            ("paused for", _text(job.get("pause_reason"))),
+            ("until", when(job.get("paused_until"))),
+            ("description", _text(job.get("description"))),
+            ("tags", ", ".join(job.get("tags") or ())),
+            ("call", job["call"]),
+            ("schedule", _text(job["schedule"])),
+            ("timezone", _text(job["timezone"])),
+            ("source", job["source"]),
+            ("next", when(job["next_due_at"])),
+            ("running", _text(job["running"])),
+            ("last run", _last_run(last) if last else ""),
+            ("counts", ", ".join(f"{state} {count}" for state, count in job["counts"].items())),
+        ]
+    )
+
+
+def put_runs(runs: Sequence[Document]) -> None:
+    """Runs as a table, in the order given."""
+    if runs:
+        put_table(_RUNS, [_run_row(run) for run in runs])
+    else:
+        talk("no runs")
+
+
+def put_run(run: Document) -> None:
+    """One run in full, its attempts below."""
+    put_card(
+        [
+            ("run", run["id"]),
+            ("job", run["job"]),
+            ("state", run["state"]),
+            ("reason", _text(run.get("reason"))),
+            ("origin", run["origin"]),
+            ("retry of", _text(run.get("retry_of"))),
+            ("scheduled", when(run["scheduled_at"])),
+            ("queued", local(run["queued_at"])),
+            ("started", local(run["started_at"])),
+            ("finished", when(run["finished_at"])),
+            ("took", took(duration_of(run))),
+            ("attempt", f"{run['attempt']} of {run['max_attempts']}" if run["attempt"] else ""),
+            ("node", _text(run.get("node"))),
+            ("result", _value(run["result"]) if run["state"] == "SUCCEEDED" else ""),
+            ("error", _error(run.get("error"))),
+        ]
+    )
+    if attempts := run.get("attempts"):
+        put("")
+        put_table(_ATTEMPTS, [_attempt_row(attempt) for attempt in attempts])
+
+
+def put_upcoming(dues: Sequence[Document]) -> None:
+    """What is due, soonest first."""
+    if dues:
+        put_table(
+            _UPCOMING,
+            [(due["job"], local(due["due_at"]), relative(due["due_at"])) for due in dues],
+        )
+    else:
+        talk("nothing is due")
+
+
+def _job_row(job: Document) -> tuple[str, ...]:
+    last = job.get("last_run") or {}
+    return (
+        job["name"],
+        job["state"],
+        _text(job["schedule"]),
+        relative(job["next_due_at"]),
+        last.get("state", ""),
+        relative(last.get("finished_at")),
+        _text(job["running"]),
+        job["source"],
+        job["call"],
+    )
+
+
+def _run_row(run: Document) -> tuple[str, ...]:
+    what = _error(run.get("error")) or _text(run.get("reason"))
+    return (
+        run["id"],
+        run["job"],
+        run["state"],
+        relative(run["scheduled_at"]),
+        took(duration_of(run)),
+        run["origin"],
+        local(run["scheduled_at"]),
+        what or (_value(run["result"]) if run["state"] == "SUCCEEDED" else ""),
+    )
+
+
+def _attempt_row(attempt: Document) -> tuple[str, ...]:
+    return (
+        _text(attempt["number"]),
+        _text(attempt["outcome"]),
+        local(attempt["started_at"]),
+        took(duration_of(attempt)),
+        _error(attempt.get("error")),
+        _text(attempt.get("node")),
+        _text(attempt.get("pid")),
+    )
+
+
+def _last_run(last: Document) -> str:
+    words = [last["id"], last["state"], relative(last.get("finished_at"))]
+    lasted = took(last.get("duration_s"))
+    return " ".join(filter(None, words)) + (f", took {lasted}" if lasted else "")
+
+
+def _error(error: Document | None) -> str:
+    return f"{error['type']}: {error['message']}" if error else ""
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

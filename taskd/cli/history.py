@@ -1,0 +1,160 @@
+"""The verbs that read: what is, what comes, what was."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from taskd.cli.app import Curl, Json, Timeout, app, client
+from taskd.cli.cards import put_job, put_jobs, put_run, put_runs, put_upcoming
+from taskd.cli.failures import Exit, problem_lines
+from taskd.cli.render import put, put_json, talk
+from taskd.cli.values import instant, looks_like_run, seconds
+from taskd.cli.waiting import Deadline, ending, verdict
+from taskd.client import FINAL_STATES, Client, Document
+from taskd.errors import ApiError
+
+RunId = Annotated[str, typer.Argument(metavar="RUN")]
+
+
+@app.command()
+def status(
+    job_or_run: Annotated[str | None, typer.Argument(metavar="[JOB|RUN]")] = None,
+    json: Json = False,
+    curl: Curl = False,
+) -> None:
+    """Show the daemon and its jobs, one job, or one run in full."""
+    daemon = client(curl)
+    if job_or_run is None:
+        _overview(daemon.status(), json=json)
+        return
+    run = _run_of_that_id(daemon, job_or_run)
+    document = run or daemon.job(job_or_run)
+    if json:
+        put_json(document)
+    elif run:
+        put_run(document)
+    else:
+        put_job(document)
+
+
+@app.command(name="next")
+def upcoming(
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+    json: Json = False,
+    curl: Curl = False,
+) -> None:
+    """List what is due next."""
+    dues = client(curl).next(job, count)
+    if json:
+        put_json(dues)
+    else:
+        put_upcoming(dues)
+
+
+@app.command()
+def runs(
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
+    state: Annotated[str | None, typer.Option(help="FAILED, RUNNING, ...")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="ISO 8601, or a duration ago")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    json: Json = False,
+    curl: Curl = False,
+) -> None:
+    """List the history, newest first."""
+    start = instant(since, "--since", direction=-1)
+    history = client(curl).runs(job, state.upper() if state else None, start, limit)
+    if json:
+        put_json(history)
+    else:
+        put_runs(history)
+
+
+@app.command()
+def result(run: RunId, json: Json = False, curl: Curl = False) -> None:
+    """Print what a run returned.
+
+    Text is printed as it is, anything else as JSON.
+    """
+    document = client(curl).run(run)
+    if document["state"] != "SUCCEEDED":
+        talk(f"run {run} has no result: {ending(document)}; {_advice(document)}")
+        raise typer.Exit(Exit.FAILED)
+    value = document["result"]
+    if isinstance(value, str) and not json:
+        put(value)
+    else:
+        put_json(value)
+
+
+@app.command()
+def error(run: RunId, json: Json = False, curl: Curl = False) -> None:
+    """Print the traceback of a run that failed."""
+    document = client(curl).run(run)
+    problem = document.get("error")
+    if json:
+        put_json(problem)
+    elif problem:
+        told = problem["traceback"] or f"{problem['type']}: {problem['message']}"
+        put(told.rstrip("\n"))
+    else:
+        talk(f"run {run} has no error: {ending(document)}")
+
+
+@app.command()
+def wait(
+    run: Annotated[list[str], typer.Argument(metavar="RUN...")],
+    timeout: Timeout = None,
+    json: Json = False,
+    curl: Curl = False,
+) -> None:
+    """Wait for runs to end.
+
+    Exits 1 if one of them ends badly, and 124 when the time is up.
+    """
+    deadline = Deadline(seconds(timeout, "--timeout"))
+    daemon = client(curl)
+    ends = []
+    for name in run:
+        end = daemon.wait(name, deadline.left())
+        ends.append(end)
+        if not json:
+            put(f"{end['id']} {end['state']}")
+            if end["state"] != "SUCCEEDED":
+                talk(f"run {end['id']} {ending(end)}")
+    if json:
+        put_json(ends)
+    raise typer.Exit(verdict(ends))
+
+
+def _run_of_that_id(daemon: Client, text: str) -> Document | None:
+    """The run of that id; None where it is none, since a job may be named like one."""
+    if not looks_like_run(text):
+        return None
+    try:
+        return daemon.run(text)
+    except ApiError as error:
+        if error.code != "unknown_run":
+            raise
+        return None
+
+
+def _overview(document: Document, *, json: bool) -> None:
+    if json:
+        put_json(document)
+        return
+    put_jobs(document)
+    if problems := document["daemon"].get("config_error"):
+        talk("the file has problems; the jobs loaded before run on:")
+        for line in problem_lines(problems):
+            talk(line)
+
+
+def _advice(run: Document) -> str:
+    if run["state"] not in FINAL_STATES:
+        return f"wait for it with: taskd wait {run['id']}"
+    return f"look at it with: taskd {'error' if run.get('error') else 'status'} {run['id']}"

@@ -1,0 +1,112 @@
+"""The verbs that need no daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from taskd.cli.app import Json, app
+from taskd.cli.failures import Exit
+from taskd.cli.render import put, put_json
+from taskd.cli.times import clock, local, relative
+from taskd.cli.values import rfc3339
+from taskd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from taskd.core.schedule import Schedule
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="The jobs.toml to check.")],
+    json: Json = False,
+) -> None:
+    """Report every problem of a jobs.toml."""
+    from taskd.config import check as checking
+    from taskd.config import report
+
+    try:
+        configuration = checking.check(file)
+    except ConfigError as error:
+        if json:
+            problems = [report.problem_json(problem) for problem in error.problems]
+            put_json({"ok": False, "problems": problems})
+        else:
+            for problem in error.problems:
+                put(report.render(problem))
+        raise typer.Exit(Exit.CONFIG_INVALID) from error
+    if json:
+        put_json({"ok": True, "problems": []})
+    else:
+        count = len(configuration.jobs)
+        put(f"ok: {count} job{'' if count == 1 else 's'}")
+
+
+@app.command()
+def explain(
+    expression: Annotated[str, typer.Argument(metavar="EXPR", help="Cron, or a duration: 10s")],
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="Default: the system's.")
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="ISO 8601, in --timezone without a zone")
+    ] = None,
+    count: Annotated[int, typer.Option("-n", min=0, max=10_000, help="How many instants.")] = 5,
+    json: Json = False,
+) -> None:
+    """Say in words when a cron expression is due.
+
+    Then list its next instants. An interval, such as 10s, is explained too.
+    """
+    from taskd.config.system_zone import system_zone
+    from taskd.core.wording import describe
+
+    zone_name = timezone or system_zone()
+    schedule = _schedule(expression, zone_name)
+    zone = ZoneInfo(zone_name)
+    dues = [rfc3339(due) for due in islice(_dues(schedule, _start(after, zone)), count)]
+    description = describe(schedule)
+    if json:
+        document = {"expression": expression, "timezone": zone_name, "description": description}
+        put_json({**document, "next": dues})
+        return
+    put(description)
+    for due in dues:
+        put(f"{local(due, zone)}  {relative(due)}")
+
+
+def _schedule(expression: str, zone_name: str) -> Schedule:
+    from taskd.core.cron import Cron
+    from taskd.core.duration import PART, parse_duration
+    from taskd.core.schedule import Every
+
+    if PART.match(expression):
+        return Every(parse_duration(expression))
+    return Cron((expression,), zone_name, "")
+
+
+def _start(after: str | None, zone: ZoneInfo) -> datetime:
+    if after is None:
+        return clock().now()
+    try:
+        start = datetime.fromisoformat(after)
+        return (start if start.tzinfo else start.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        hint = f"{after!r} is not a time; write 2026-12-24T18:00, with +01:00 or Z for a zone"
+        raise typer.BadParameter(hint, param_hint="--after") from error
+
+
+def _dues(schedule: Schedule, start: datetime) -> Iterator[datetime]:
+    # The calendar of datetime ends with the year 9999, and there each schedule does too.
+    with suppress(OverflowError):
+        due = schedule.after(start, start)
+        while due is not None:
+            yield due
+            due = schedule.after(due, start)

@@ -1,0 +1,271 @@
+"""The control API from the caller's end: HTTP and JSON over a Unix socket (docs/api.md).
+
+Light on purpose: every `taskd` verb pays for this import, so it stays with the standard library.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shlex
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from taskd.errors import ApiError, NoDaemon
+from taskd.places import socket_candidates
+
+Document = dict[str, Any]
+Query = Mapping[str, str | int | float | None]
+
+REPLY_TIMEOUT_S = 60.0  # a reload may have to import every callable before it answers
+WAIT_SLICE_S = 20.0  # one long poll: short enough that a dead daemon is noticed
+FINAL_STATES = frozenset({"SUCCEEDED", "FAILED", "DEAD", "CANCELLED", "SKIPPED"})
+
+
+class Client:
+    """A caller of one daemon; each request is a connection of its own, so threads may share it.
+
+    `socket` is the control socket; without it the places of `socket_candidates` are tried in
+    order, for each request anew, and the first that answers is taken.
+
+    Every method raises `NoDaemon` where nothing answers and `ApiError` where the daemon refuses.
+    """
+
+    def __init__(self, socket: Path | None = None) -> None:
+        self.sockets = (socket,) if socket else socket_candidates(os.environ, os.getuid())
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Query | None = None,
+        timeout: float = REPLY_TIMEOUT_S,
+    ) -> Any:
+        """Send one request and give its decoded JSON; `timeout` is seconds of silence.
+
+        A request whose answer does not arrive is not sent again: it may have been carried out.
+        The `ApiError` then has the code ``no_answer``.
+        """
+        connection = self._connect(timeout)
+        try:
+            connection.request(method, target(path, query), **_payload(body))
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise _no_answer(connection.path, error) from error
+        finally:
+            connection.close()
+        return _decode(response.status, text)
+
+    def ping(self) -> Document:
+        """``{"version", "pid"}`` of the daemon that answers."""
+        return cast(Document, self.request("GET", "/v1/ping"))
+
+    def status(self) -> Document:
+        """The daemon and all its jobs."""
+        return cast(Document, self.request("GET", "/v1/status"))
+
+    def job(self, name: str) -> Document:
+        """One job."""
+        return cast(Document, self.request("GET", _job_path(name)))
+
+    def add(self, entry: Mapping[str, object]) -> Document:
+        """Keep a job in the store; `entry` has ``name`` and the keys of jobs.toml."""
+        return cast(Document, self.request("POST", "/v1/jobs", body=entry))
+
+    def remove(self, name: str) -> Document:
+        """Forget an added job; its history stays."""
+        return cast(Document, self.request("DELETE", _job_path(name)))
+
+    def stop_job(self, name: str, reason: str | None = None) -> Document:
+        """End the schedule and the runs of a job."""
+        return self._post(_job_path(name, "stop"), reason=reason)
+
+    def pause(self, name: str, reason: str | None = None, until: str | None = None) -> Document:
+        """Hold a job, until the RFC 3339 instant `until` where one is given."""
+        return self._post(_job_path(name, "pause"), reason=reason, until=until)
+
+    def resume(self, name: str) -> Document:
+        """Release a paused job, revive a stopped one."""
+        return self._post(_job_path(name, "resume"))
+
+    def pause_all(self, reason: str | None = None, until: str | None = None) -> Document:
+        """Hold every job."""
+        return self._post("/v1/pause", reason=reason, until=until)
+
+    def resume_all(self) -> Document:
+        """Release every job."""
+        return self._post("/v1/resume")
+
+    def trigger(
+        self,
+        name: str,
+        args: Sequence[object] | None = None,
+        kwargs: Mapping[str, object] | None = None,
+    ) -> Document:
+        """Ask for one run of a job now and give that run; None keeps the job's own arguments."""
+        reply = self._post(_job_path(name, "trigger"), args=args, kwargs=kwargs)
+        return cast(Document, reply["run"])
+
+    def next(self, job: str | None = None, n: int | None = None) -> list[Document]:
+        """The next `n` due instants, soonest first."""
+        query: Query = {"job": job, "n": n}
+        return cast(list[Document], self.request("GET", "/v1/next", query=query))
+
+    def runs(
+        self,
+        job: str | None = None,
+        state: str | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        """The history, newest first; `since` is an RFC 3339 instant."""
+        query: Query = {"job": job, "state": state, "since": since, "limit": limit}
+        return cast(list[Document], self.request("GET", "/v1/runs", query=query))
+
+    def run(self, run: str) -> Document:
+        """One run with its attempts."""
+        return cast(Document, self.request("GET", _run_path(run)))
+
+    def stop_run(self, run: str, reason: str | None = None) -> Document:
+        """End one run and give it in the state that was really reached."""
+        return self._post(_run_path(run, "stop"), reason=reason)
+
+    def wait(self, run: str, timeout: float | None = None) -> Document:
+        """The run once it is final, or as it stands when `timeout` seconds are up."""
+        document: Document = {}
+        for seconds in _slices(timeout):
+            document = self.request(
+                "GET",
+                _run_path(run, "wait"),
+                query={"timeout": seconds},
+                timeout=seconds + REPLY_TIMEOUT_S,
+            )
+            if document["state"] in FINAL_STATES:
+                break
+        return document
+
+    def reload(self) -> Document:
+        """Read jobs.toml again; gives the names added, changed, removed and unchanged."""
+        return self._post("/v1/reload")
+
+    def shutdown(self, now: bool = False) -> Document:
+        """End the daemon; `now` does not wait for what is running."""
+        return self._post("/v1/shutdown", now=now)
+
+    def _post(self, path: str, **fields: object) -> Document:
+        body = {key: value for key, value in fields.items() if value is not None}
+        return cast(Document, self.request("POST", path, body=body))
+
+    def _connect(self, timeout: float) -> _UnixConnection:
+        refused: Path | None = None
+        for path in self.sockets:
+            connection = _UnixConnection(path, timeout)
+            try:
+                connection.connect()
+            except PermissionError:
+                refused = refused or path
+            except OSError:
+                continue
+            else:
+                return connection
+        if refused:
+            detail = f"{refused} belongs to another user; run this as that user, or as root"
+            raise ApiError(403, "forbidden", detail, {})
+        raise NoDaemon([str(path) for path in self.sockets])
+
+
+def curl(
+    path: Path, method: str, url: str, *, body: object = None, query: Query | None = None
+) -> str:
+    """The request as a command line for a POSIX shell."""
+    words = ["curl", "--unix-socket", str(path)]
+    if method != "GET":
+        words += ["--request", method]
+    if body is not None:
+        words += ["--header", "Content-Type: application/json", "--data", _json(body)]
+    return shlex.join([*words, f"http://taskd{target(url, query)}"])
+
+
+def target(path: str, query: Query | None = None) -> str:
+    """The path with its query string; values that are None are left out."""
+    given = {key: value for key, value in (query or {}).items() if value is not None}
+    # A name typed in another encoding than the terminal's is sent as the bytes that were typed.
+    return f"{path}?{urlencode(given, errors='surrogateescape')}" if given else path
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("taskd", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.connect(str(self.path))
+        except OSError:
+            self.close()
+            raise
+
+
+def _job_path(name: str, verb: str = "") -> str:
+    return f"/v1/jobs/{_segment(name)}" + (f"/{verb}" if verb else "")
+
+
+def _run_path(run: str, verb: str = "") -> str:
+    return f"/v1/runs/{_segment(run)}" + (f"/{verb}" if verb else "")
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
+
+
+def _payload(body: object) -> dict[str, Any]:
+    headers = {"Connection": "close"}
+    if body is None:
+        return {"headers": headers}
+    return {"body": _json(body), "headers": {**headers, "Content-Type": "application/json"}}
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, allow_nan=False)
+
+
+def _slices(timeout: float | None) -> Iterator[float]:
+    # A poll that answers with a live run has lasted its whole slice, so no clock is needed here.
+    if timeout is None:
+        yield from repeat(WAIT_SLICE_S)
+        return
+    whole, rest = divmod(timeout, WAIT_SLICE_S)
+    yield from repeat(WAIT_SLICE_S, int(whole))
+    if rest or not whole:
+        yield rest
+
+
+def _decode(status: int, text: bytes) -> Any:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        detail = f"the daemon's answer is not JSON (HTTP {status}); is this socket taskd's?"
+        raise ApiError(status, "no_answer", detail, {}) from None
+    if status < 400:
+        return document
+    problem = document if isinstance(document, dict) else {}
+    code = str(problem.get("code", "internal"))
+    detail = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+    raise ApiError(status, code, detail, problem)
+
+
+def _no_answer(path: Path, error: Exception) -> ApiError:
+    silent = isinstance(error, TimeoutError)
+    what = "took the request but does not answer" if silent else "went away before it answered"
+    detail = f"the daemon on {path} {what}; what was asked may or may not have been done"
+    return ApiError(503, "no_answer", detail, {})

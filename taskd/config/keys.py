@@ -1,0 +1,118 @@
+"""Keys: which words jobs.toml knows, which of them this version has, and what others may mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from taskd.config.shape import NOT_SUPPORTED, Flaw, nearest
+
+TRIGGERS: Final = ("every", "cron", "at")
+INTERVAL_KEYS: Final = ("mode", "align")
+
+JOB_KEYS: Final = frozenset(
+    (
+        *("call", "args", "kwargs", "description", "tags", "enabled"),
+        *TRIGGERS,
+        *INTERVAL_KEYS,
+        *("timezone", "priority", "carry", "executor"),
+    )
+)
+LATER_JOB_KEYS: Final = frozenset(
+    (
+        *("command", "shell", "env", "cwd"),
+        *("after", "watch", "on", "when"),
+        *("dst_gap", "dst_overlap", "day_match", "jitter", "start_at", "end_at", "max_runs"),
+        *("exclude", "misfire_grace_time", "catchup", "catchup_limit"),
+        *("overlap", "max_instances", "queue"),
+        *("retry", "on_crash", "max_crashes", "pause_after_failures"),
+        *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
+        *("unique", "retention", "capture_output", "output_limit"),
+    )
+)
+DAEMON_KEYS: Final = frozenset(
+    (
+        *("store", "durability", "timezone", "workers", "python_path"),
+        *("shutdown_grace", "include", "reload"),
+    )
+)
+TABLES: Final = frozenset(("daemon", "defaults", "jobs"))
+LATER_TABLES: Final = frozenset(("queues", "calendars", "categories"))
+
+# What other schedulers (cron, APScheduler, Celery, Sidekiq, Kubernetes) call it.
+SYNONYMS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("func", "function", "callable", "task", "target", "handler"), "call"),
+    **dict.fromkeys(("cmd", "exec", "script"), "command"),
+    **dict.fromkeys(("arguments", "params"), "args"),
+    **dict.fromkeys(("tz", "time_zone", "timeZone"), "timezone"),
+    **dict.fromkeys(("schedule", "crontab", "cron_expression"), "cron"),
+    **dict.fromkeys(("interval", "period", "frequency"), "every"),
+    **dict.fromkeys(("seconds", "minutes", "hours", "days", "weeks"), "every"),
+    **dict.fromkeys(("run_date", "run_at", "eta", "datetime"), "at"),
+    **dict.fromkeys(("trigger", "triggers"), "every, cron or at"),
+    **dict.fromkeys(("max_retries", "retries", "max_attempts", "attempts"), "retry.max_attempts"),
+    **dict.fromkeys(("retry_delay", "backoff", "retry_backoff"), "retry.backoff"),
+    **dict.fromkeys(("coalesce", "catch_up"), "catchup"),
+    **dict.fromkeys(("misfire_grace", "startingDeadlineSeconds"), "misfire_grace_time"),
+    **dict.fromkeys(("concurrency", "concurrencyPolicy", "max_concurrency"), "overlap"),
+    **dict.fromkeys(("time_limit", "max_runtime", "ttl"), "timeout"),
+    **dict.fromkeys(("depends_on", "dependencies", "requires"), "after"),
+    **dict.fromkeys(("disabled", "active", "suspend", "paused"), "enabled"),
+    **dict.fromkeys(("environment", "environ"), "env"),
+    **dict.fromkeys(("working_dir", "working_directory", "workdir"), "cwd"),
+    "calendar": "exclude",
+    "label": "tags",
+    "labels": "tags",
+    "start_date": "start_at",
+    "end_date": "end_at",
+}
+TABLE_SYNONYMS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("job", "tasks", "task", "schedules"), "jobs"),
+    **dict.fromkeys(("default",), "defaults"),
+    **dict.fromkeys(("taskd", "settings", "scheduler", "server"), "daemon"),
+}
+DAEMON_SYNONYMS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("database", "db", "url", "jobstore"), "store"),
+    **dict.fromkeys(("threads", "concurrency", "max_workers"), "workers"),
+    **dict.fromkeys(("pythonpath", "path", "sys_path"), "python_path"),
+    **dict.fromkeys(("tz", "time_zone"), "timezone"),
+    **dict.fromkeys(("grace", "shutdown_timeout"), "shutdown_grace"),
+    "includes": "include",
+}
+
+
+def job_key_flaws(entry: Iterable[str]) -> list[Flaw]:
+    """What is wrong with the keys of a job entry."""
+    return _key_flaws(entry, JOB_KEYS, LATER_JOB_KEYS, SYNONYMS)
+
+
+def daemon_key_flaws(table: Iterable[str]) -> list[Flaw]:
+    """What is wrong with the keys of [daemon]."""
+    return _key_flaws(table, DAEMON_KEYS, frozenset(), DAEMON_SYNONYMS)
+
+
+def table_flaws(document: Iterable[str]) -> list[Flaw]:
+    """What is wrong with the names of the tables of a file."""
+    return _key_flaws(document, TABLES, LATER_TABLES, TABLE_SYNONYMS)
+
+
+def _key_flaws(
+    keys: Iterable[str],
+    known: frozenset[str],
+    later: frozenset[str],
+    synonyms: Mapping[str, str],
+) -> list[Flaw]:
+    flaws = []
+    for key in keys:
+        if key in later:
+            flaws.append(Flaw((key,), NOT_SUPPORTED, at_key=True))
+        elif key not in known:
+            hint = _meaning(synonyms[key], later) if key in synonyms else ""
+            hint = hint or nearest(key, sorted(known | later))
+            flaws.append(Flaw((key,), "there is no such key", hint, at_key=True))
+    return flaws
+
+
+def _meaning(word: str, later: frozenset[str]) -> str:
+    is_later = word.partition(".")[0] in later
+    return f"the key is {word}" + (f", which is {NOT_SUPPORTED}" if is_later else "")

@@ -1,0 +1,211 @@
+"""Load: jobs.toml and the files it includes, to a Configuration, or to all of their problems."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from taskd.config.document import Document, read_document
+from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
+from taskd.config.keys import table_flaws
+from taskd.config.positions import KeyPath, Spot
+from taskd.config.settings import Settings, settings_from_table
+from taskd.config.shape import Flaw, shown
+from taskd.config.system_zone import system_zone
+from taskd.core.job import Job, Source
+from taskd.errors import ConfigError, Problem
+
+
+class Place(NamedTuple):
+    """Where something of a job is written; `source` is the text of the line."""
+
+    file: str
+    line: int
+    column: int
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What jobs.toml at `path` says, with the files that it includes.
+
+    `jobs` are sorted by name. `files` are those that were read, `path` first; `include` are the
+    patterns, made absolute, that a new file may match.
+    """
+
+    path: Path
+    settings: Settings
+    jobs: tuple[Job, ...]
+    files: tuple[Path, ...]
+    include: tuple[str, ...]
+    _origins: Mapping[str, _Entry] = field(repr=False, compare=False)
+
+    def place(self, job: str, key: str) -> Place:
+        """Where the value of `key` of `job` is written, be it in [defaults]; else the job itself.
+
+        Raises:
+            KeyError: there is no such job in the file.
+        """
+        document, spot = self._origins[job].origin((key,))
+        return Place(str(document.path), *spot, document.line(spot.line))
+
+
+def load(path: Path) -> Configuration:
+    """Read jobs.toml at `path` and what it includes; imports none of the callables.
+
+    Raises:
+        ConfigError: with every problem of every file, in the order of the lines.
+    """
+    configuration, problems = survey(path)
+    if problems:
+        raise ConfigError(problems)
+    return configuration
+
+
+def survey(path: Path) -> tuple[Configuration, list[Problem]]:
+    """What is sound of jobs.toml at `path` and what it includes, and every problem of the rest.
+
+    Raises:
+        ConfigError: the file itself cannot be read or parsed.
+    """
+    main = read_document(path)
+    settings, patterns, problems = _daemon(main)
+    included = _included(main, patterns, problems)
+    problems += [main.problem((), flaw) for flaw in table_flaws(main.data)]
+    for document in included:
+        problems += [document.problem((), flaw) for flaw in _foreign_tables(document)]
+    defaults = _defaults(main, problems)
+    entries = _entries([main, *included], main, defaults, problems)
+    jobs = _jobs(entries, settings.timezone or system_zone(), problems)
+    configuration = Configuration(
+        path=path,
+        settings=settings,
+        jobs=jobs,
+        files=tuple(document.path for document in (main, *included)),
+        include=tuple(str(path.parent.absolute() / pattern) for pattern in patterns),
+        _origins=entries,
+    )
+    return configuration, sorted(problems, key=in_order)
+
+
+def in_order(problem: Problem) -> tuple[str, int, int]:
+    """The key that sorts problems by file, line and column."""
+    return problem.file, problem.line, problem.column
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One table [jobs.NAME], where it stands, and what it inherits from `main`."""
+
+    name: str
+    table: dict[str, object]
+    document: Document
+    defaults: dict[str, object]
+    main: Document
+
+    def origin(self, path: KeyPath, *, at_key: bool = False) -> tuple[Document, Spot]:
+        """The file and the place in it of `path`, which begins with a key of the entry."""
+        inherited = path[0] not in self.table and path[0] in self.defaults
+        document = self.main if inherited else self.document
+        above: KeyPath = ("defaults",) if inherited else ("jobs", self.name)
+        return document, document.spot((*above, *path), at_key=at_key) or Spot(1, 1)
+
+    def problem(self, flaw: Flaw) -> Problem:
+        document, spot = self.origin(flaw.path, at_key=flaw.at_key)
+        return document.problem(("jobs", self.name), flaw, spot=spot)
+
+
+def _daemon(main: Document) -> tuple[Settings, tuple[str, ...], list[Problem]]:
+    problems: list[Problem] = []
+    table = _table(main, ("daemon",), main.data.get("daemon", {}), problems)
+    settings, patterns, flaws = settings_from_table(table, main.path.parent)
+    problems += [main.problem(("daemon",), flaw) for flaw in flaws]
+    return settings, patterns, problems
+
+
+def _included(main: Document, patterns: Sequence[str], problems: list[Problem]) -> list[Document]:
+    directory = main.path.parent
+    paths: dict[str, Path] = {}
+    for index, pattern in enumerate(patterns):
+        # Path.glob refuses absolute patterns and shows hidden files, such as an editor's.
+        names = glob.glob(pattern, root_dir=directory, recursive=True)  # noqa: PTH207
+        if not names and pattern == glob.escape(pattern):
+            flaw = Flaw(("include", index), f"there is no file {shown(pattern)}")
+            problems.append(main.problem(("daemon",), flaw))
+        paths |= {os.path.realpath(directory / name): directory / name for name in names}
+    paths.pop(os.path.realpath(main.path), None)
+    documents = []
+    for path in sorted(paths.values()):
+        try:
+            documents.append(read_document(path))
+        except ConfigError as error:
+            problems += error.problems
+    return documents
+
+
+def _foreign_tables(document: Document) -> Iterator[Flaw]:
+    hint = "move it to the file that includes this one"
+    for key in document.data.keys() - {"jobs"}:
+        yield Flaw((key,), "an included file holds only [jobs.*]", hint, at_key=True)
+
+
+def _defaults(main: Document, problems: list[Problem]) -> dict[str, object]:
+    """[defaults] without what is wrong in it, which is reported here once and for all jobs."""
+    table = _table(main, ("defaults",), main.data.get("defaults", {}), problems)
+    flaws = default_flaws(table)
+    problems += [main.problem(("defaults",), flaw) for flaw in flaws]
+    wrong = {flaw.path[0] for flaw in flaws}
+    return {key: value for key, value in table.items() if key not in wrong}
+
+
+def _entries(
+    documents: Sequence[Document],
+    main: Document,
+    defaults: dict[str, object],
+    problems: list[Problem],
+) -> dict[str, _Entry]:
+    entries: dict[str, _Entry] = {}
+    for document in documents:
+        for name, value in _table(
+            document, ("jobs",), document.data.get("jobs", {}), problems
+        ).items():
+            if name in entries:
+                problems.append(_twice(name, entries[name].document, document))
+                continue
+            table = _table(document, ("jobs", name), value, problems)
+            if isinstance(value, dict):
+                entries[name] = _Entry(name, table, document, defaults, main)
+    return entries
+
+
+def _jobs(entries: Mapping[str, _Entry], timezone: str, problems: list[Problem]) -> tuple[Job, ...]:
+    jobs = []
+    for name, entry in sorted(entries.items()):
+        whole = inherit(entry.defaults, entry.table)
+        try:
+            jobs.append(job_from_entry(name, whole, source=Source.FILE, timezone=timezone))
+        except InvalidEntry as error:
+            problems += [entry.problem(flaw) for flaw in error.problems]
+    return tuple(jobs)
+
+
+def _table(
+    document: Document, path: KeyPath, value: object, problems: list[Problem]
+) -> dict[str, object]:
+    """`value` if it is a table; else it is a problem, and an empty table stands for it."""
+    if isinstance(value, dict):
+        return value
+    flaw = Flaw(path, f"expected a table, found {shown(value)}")
+    problems.append(document.problem((), flaw))
+    return {}
+
+
+def _twice(name: str, first: Document, second: Document) -> Problem:
+    path = ("jobs", name)
+    spot = first.spot(path) or Spot(1, 1)
+    message = f"is defined already, at {first.path}:{spot.line}"
+    return second.problem((), Flaw(path, message, "give one of them another name", at_key=True))

@@ -1,0 +1,163 @@
+"""Values: how one TOML or JSON value is read. Each function raises ValueError where it cannot be.
+
+pydantic calls them as validators, so that every value of a table is judged in one pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from math import isfinite
+from typing import Final, TypeVar
+
+from taskd.config.shape import NOT_SUPPORTED, choice, choices, shown
+from taskd.core.duration import parse_duration
+from taskd.core.job import PRIORITIES, Executor
+from taskd.core.zones import DAY, spans, to_instant, zone
+from taskd.errors import InvalidJob
+
+Item = TypeVar("Item")
+
+_RFC_3339: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+)
+_LATER_EXECUTORS: Final = frozenset(("process", "async", "command"))
+# What TOML promises to keep exactly; a range tells at once whether it holds a number.
+_INTEGERS: Final = range(-(2**63), 2**63)
+_DEEPEST: Final = 64  # tables and lists in one another: far from any interpreter's limit
+
+
+def text(value: object) -> str:
+    """Any text that can be stored: not one with half of a surrogate pair, which JSON can spell."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, found {shown(value)}")
+    if not _is_unicode(value):
+        raise ValueError("the text has half of a surrogate pair, which is not Unicode")
+    return value
+
+
+def one_or_more(read: Callable[[object], Item]) -> Callable[[object], tuple[Item, ...]]:
+    """A reader of one value, or of a list of such values."""
+
+    def read_all(value: object) -> tuple[Item, ...]:
+        return tuple(map(read, value)) if isinstance(value, list) else (read(value),)
+
+    return read_all
+
+
+def duration(value: object) -> timedelta:
+    """A duration with units; a bare number is refused, for it would leave them to be guessed."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise InvalidJob("", "a time needs a unit", f'write "{shown(value)}s" for seconds')
+    return parse_duration(text(value))
+
+
+def zone_name(value: object) -> str:
+    """The name of an IANA time zone."""
+    return zone(text(value)).key
+
+
+def priority(value: object) -> int:
+    """A priority by name, or a number -100..100."""
+    match value:
+        case str() if value in PRIORITIES:
+            return PRIORITIES[value]
+        case int() if -100 <= value <= 100 and not isinstance(value, bool):
+            return value
+    raise ValueError(f"expected {choices(PRIORITIES)} or -100 to 100, found {shown(value)}")
+
+
+def executor(value: object) -> Executor:
+    """The executor of a job."""
+    if isinstance(value, str) and value in _LATER_EXECUTORS:
+        raise ValueError(f"executor {shown(value)} is {NOT_SUPPORTED}")
+    return choice(Executor, value)
+
+
+def moment(value: object) -> datetime:
+    """A TOML datetime or an RFC 3339 text; it stays naive where it names no offset."""
+    match value:
+        case datetime():
+            return value
+        case date():
+            raise InvalidJob("", f"{value} has no time of day", f"write {value}T00:00:00")
+        case time():
+            raise InvalidJob("", f"{value} has no date", f"write 2030-12-24T{value}")
+        case str() if _RFC_3339.fullmatch(value):
+            return datetime.fromisoformat(value.upper())
+    hint = "write one such as 2030-12-24T18:00:00+01:00"
+    raise InvalidJob("", f"{shown(value)} is not a date with a time", hint)
+
+
+def instant(value: datetime, timezone: str) -> datetime:
+    """The UTC instant of `value`, which is read on the clocks of `timezone` when it is naive.
+
+    A local time that the clocks skip is taken as the first instant after the gap, one that they
+    show twice as its first pass.
+
+    Raises:
+        InvalidJob: the instant lies outside the years 1 to 9998.
+    """
+    try:
+        if value.tzinfo is not None:
+            return value.astimezone(UTC)
+        local = (value - datetime(1970, 1, 1)) // timedelta(seconds=1)  # noqa: DTZ001 - local both
+        # Two days: no zone is further from UTC, nor is a gap longer.
+        for span in spans(timezone, local - 2 * DAY, local + 2 * DAY):
+            if local < span.opens:
+                return to_instant(span.start)
+            if local < span.end + span.offset:
+                seconds = to_instant(local - span.offset)
+                return seconds + timedelta(microseconds=value.microsecond)
+    except OverflowError:
+        pass
+    raise InvalidJob("at", f"{value} is outside the years 1 to 9998")
+
+
+def json_value(value: object) -> object:
+    """A value that JSON can carry unchanged."""
+    _check_json(value, depth=0)
+    return value
+
+
+def keyword_argument(value: object) -> object:
+    """A JSON value that is not a reference to another job's result, which is yet to come."""
+    match value:
+        case {"from": str(source), **others} if source.endswith(".result") and not others:
+            raise ValueError(f'{{ from = "JOB.result" }} is {NOT_SUPPORTED}')
+    return json_value(value)
+
+
+def _check_json(value: object, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"lists and tables are more than {_DEEPEST} deep in one another")
+    match value:
+        case None | bool():
+            pass
+        case str():
+            text(value)
+        case int() if value not in _INTEGERS:
+            raise ValueError("a number of more than 64 bits; write it as text")
+        case int():
+            pass
+        case float():
+            if not isfinite(value):
+                raise ValueError(f"{value} is not JSON")
+        case list():
+            for item in value:
+                _check_json(item, depth + 1)
+        case Mapping():
+            for key, item in value.items():
+                text(key)
+                _check_json(item, depth + 1)
+        case _:
+            raise InvalidJob("", f"{value} is not JSON", f'write it as text: "{value}"')
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,239 @@
+"""Engine: one turn after another, told the time and what happened, it answers with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from taskd.core.job import JobName
+from taskd.core.ledger import Ledger
+from taskd.core.messages import (
+    AnyRequest,
+    AttemptFinished,
+    ClockStepped,
+    Draining,
+    Found,
+    HandedBack,
+    Input,
+    Refilled,
+    Refused,
+    Reply,
+    Restored,
+    RunStopped,
+    Start,
+    Turn,
+)
+from taskd.core.planning import plan, stepped
+from taskd.core.record import JobRecord, JobState
+from taskd.core.requests import answer, release
+from taskd.core.run import (
+    Origin,
+    Outcome,
+    Run,
+    RunId,
+    RunState,
+    microseconds,
+    move,
+    settle,
+    start,
+)
+from taskd.errors import Stopped, TaskdError
+
+
+class Engine:
+    """The pure scheduler. One thread, the loop, calls it.
+
+    `workers` is the number of slots. `new_id` makes a run id, given the instant. `node` and `pid`
+    are recorded with each attempt. `window` is how many waiting runs of each kind memory holds.
+    After a commit that failed or was refused the engine is thrown away: see `Restored`.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        pid: int,
+        workers: int,
+        new_id: Callable[[datetime], RunId],
+        window: int = 1000,
+    ) -> None:
+        self._node = node
+        self._pid = pid
+        self._workers = workers
+        self._new_id = new_id
+        self._ledger = Ledger(window=max(window, 4 * workers))
+        self._draining = False
+
+    def turn(self, inputs: Sequence[Input], now: datetime) -> Turn:
+        """Take what happened, decide everything that is due at `now`, and say what to do."""
+        turn = self._ledger.begin(now)
+        for item in inputs:
+            self._take(item, now)
+        if not self._draining:
+            self._fire_due_jobs(now)
+            self._queue_due_runs(now)
+            self._claim(now)
+        return turn
+
+    def next_wakeup(self) -> datetime | None:
+        """When the next turn is due by the clock; None when only a message can bring one."""
+        return None if self._draining else self._ledger.next_wakeup()
+
+    def hunger(self) -> tuple[bool, bool]:
+        """Whether the window of pending, and of queued runs, wants a refill from the store now."""
+        wants_queued = self._ledger.queued.is_hungry and self._has_free_slot
+        return (
+            self._ledger.pending.is_hungry and not self._draining,
+            wants_queued and not self._draining,
+        )
+
+    def absent(self, inputs: Sequence[Input]) -> tuple[RunId, ...]:
+        """The runs that requests among `inputs` name and that only the store knows."""
+        named = (item.run for item in inputs if isinstance(item, RunStopped))
+        return tuple(run for run in named if run not in self._ledger.runs)
+
+    @property
+    def running(self) -> frozenset[RunId]:
+        """The runs that occupy a slot."""
+        return frozenset(self._ledger.running)
+
+    @property
+    def _has_free_slot(self) -> bool:
+        return len(self._ledger.running) < self._workers
+
+    def _take(self, item: Input, now: datetime) -> None:
+        match item:
+            case Restored():
+                self._restore(item, now)
+            case Refilled():
+                self._ledger.refill(item.pending, item.queued)
+            case Found():
+                self._ledger.find(item.runs)
+            case AttemptFinished():
+                self._finish(item)
+            case ClockStepped():
+                self._step_clock(item)
+            case Refused():
+                self._pass_over(item)
+            case Draining():
+                self._draining = True
+            case HandedBack():
+                self._hand_back(now)
+            case _:
+                self._answer(item, now)
+
+    def _answer(self, request: AnyRequest, now: datetime) -> None:
+        try:
+            if self._draining:
+                raise Stopped("taskd is shutting down")
+            reply = Reply(request.ticket, answer(self._ledger, request, now, self._new_id))
+        except TaskdError as refused:
+            reply = Reply(request.ticket, error=refused)
+        self._ledger.turn.replies.append(reply)
+
+    def _restore(self, restored: Restored, now: datetime) -> None:
+        """Take over what the store holds; decide first about attempts that nobody executes."""
+        ledger = self._ledger
+        for record in restored.jobs:
+            ledger.hold_job(record)
+        ledger.refill(restored.pending, restored.queued)
+        for run in restored.live:
+            ledger.hold_run(run)
+        # In the same process a run that the executor does not have was committed and never started.
+        outcome = Outcome.LOST if restored.restart else Outcome.RELEASED
+        for run in restored.live:
+            if run.state is RunState.RUNNING and (run.id, run.attempt) not in restored.alive:
+                self._settle(run, outcome, now)
+
+    def _finish(self, finished: AttemptFinished) -> None:
+        run = self._ledger.runs.get(finished.run)
+        if run is None or run.state is not RunState.RUNNING or run.attempt != finished.attempt:
+            return  # it was handed back meanwhile: a late end changes nothing
+        outcome, reason = finished.outcome, finished.reason
+        if run.stopping and outcome is Outcome.FAILED:
+            outcome, reason = Outcome.CANCELLED, run.reason
+        settled, attempt = settle(
+            run,
+            outcome,
+            finished.at,
+            result=finished.result,
+            error=finished.error,
+            reason=reason,
+        )
+        self._ledger.turn.changes.attempts.append(attempt)
+        self._ledger.put_run(settled)
+
+    def _settle(self, run: Run, outcome: Outcome, now: datetime) -> None:
+        settled, attempt = settle(run, outcome, now)
+        self._ledger.turn.changes.attempts.append(attempt)
+        self._ledger.put_run(settled)
+
+    def _hand_back(self, now: datetime) -> None:
+        for run in sorted(self._ledger.running):
+            self._settle(self._ledger.runs[run], Outcome.RELEASED, now)
+
+    def _pass_over(self, refused: Refused) -> None:
+        """Move cursors past occurrences that the store says are decided."""
+        for name, due_at in refused.occurrences:
+            record = self._ledger.jobs.get(JobName(name))
+            if record is None or record.job.schedule is None or record.next_due_at != due_at:
+                continue
+            next_due_at = record.job.schedule.after(due_at, record.anchor_at)
+            self._ledger.put_job(replace(record, next_due_at=next_due_at))
+
+    def _step_clock(self, step: ClockStepped) -> None:
+        for record in list(self._ledger.jobs.values()):
+            moved = stepped(record, step.by)
+            if moved is not record:
+                self._ledger.put_job(moved)
+
+    def _fire_due_jobs(self, now: datetime) -> None:
+        for record in self._ledger.due_jobs(now):
+            if record.state is JobState.PAUSED:
+                release(self._ledger, record, now, "taskd")
+            else:
+                self._fire(record, now)
+
+    def _fire(self, record: JobRecord, now: datetime) -> None:
+        job = record.job
+        decided = plan(record, now, busy=self._ledger.is_busy(job.name))
+        ledger = self._ledger
+        exhausted = decided.next_due_at is None and decided.run_at is None
+        state = JobState.FINISHED if exhausted and not ledger.is_busy(job.name) else record.state
+        ledger.put_job(replace(record, state=state, next_due_at=decided.next_due_at))
+        if decided.skip is not None:
+            ledger.put_skip(decided.skip)
+        if decided.run_at is not None:
+            run = Run(
+                id=self._new_id(now),
+                job=job.name,
+                origin=Origin.SCHEDULE,
+                state=RunState.QUEUED,
+                scheduled_at=decided.run_at,
+                due_at=decided.run_at,
+                queued_at=now,
+                priority=job.priority,
+            )
+            ledger.put_run(run)
+
+    def _queue_due_runs(self, now: datetime) -> None:
+        due = microseconds(now)
+        while (head := self._ledger.pending.head()) is not None and head.key <= due:
+            self._ledger.put_run(move(self._ledger.runs[head.run], RunState.QUEUED, now))
+
+    def _claim(self, now: datetime) -> None:
+        """Start the best of what waits in each free slot."""
+        ledger = self._ledger
+        while self._has_free_slot and (head := ledger.queued.head()) is not None:
+            run = ledger.runs[head.run]
+            record = ledger.jobs.get(run.job) if run.job else None
+            call = run.call or (record.job.call if record else None)
+            if call is None:
+                ledger.put_run(move(run, RunState.CANCELLED, now, reason="its job was removed"))
+                continue
+            started = start(run, now, node=self._node, pid=self._pid)
+            ledger.put_run(started)
+            carry = record is not None and record.job.carry
+            carried = record.carried if record and carry else None
+            ledger.turn.starts.append(Start(started, call, carry, carried))

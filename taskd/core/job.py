@@ -1,0 +1,90 @@
+"""Job: a named definition of what to call, when, and under which policies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NewType
+
+from taskd.core.schedule import Schedule
+from taskd.errors import InvalidJob
+
+JobName = NewType("JobName", str)
+
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+PRIORITIES: Final[Mapping[str, int]] = {"low": -50, "normal": 0, "high": 50, "critical": 100}
+
+
+class Source(StrEnum):
+    """Where a job was defined: in jobs.toml, by `taskd add`, or through the library."""
+
+    FILE = "file"
+    CLI = "cli"
+    API = "api"
+
+
+class Executor(StrEnum):
+    """What calls the callable."""
+
+    THREAD = "thread"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to call: `target` is ``package.module:attr.path``, the arguments are JSON values.
+
+    A target that begins with ``local:`` names an object of this process, which only an in-memory
+    scheduler has; its arguments live beside it.
+    """
+
+    target: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.is_local and not TARGET.fullmatch(self.target):
+            raise InvalidJob(
+                "call",
+                f"{self.target!r} does not name a callable",
+                'write "package.module:function"',
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the target is an object of this process rather than an importable name."""
+        return self.target.startswith("local:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job. `schedule` is None for a job that runs only when triggered.
+
+    `priority` is -100..100, higher first. With `carry`, the first positional argument is replaced
+    by the last succeeded result. A job that is not `enabled` keeps its entry but is never due.
+    """
+
+    name: JobName
+    call: Call
+    schedule: Schedule | None = None
+    source: Source = Source.FILE
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    enabled: bool = True
+    priority: int = 0
+    carry: bool = False
+    executor: Executor = Executor.THREAD
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or self.name in {".", ".."}:
+            raise InvalidJob(
+                "name",
+                f"{self.name!r} is not a job name",
+                "letters, digits, '-', '_' and '.', at most 128 of them",
+            )
+        if not -100 <= self.priority <= 100:
+            raise InvalidJob("priority", f"{self.priority} is outside -100..100")
+        if self.carry and not self.call.is_local and not self.call.args:
+            raise InvalidJob("carry", "there is no first argument to replace", "give args = [...]")

@@ -1,0 +1,219 @@
+"""Ledger: what the engine holds in memory, and what the turn under way changes of it.
+
+Memory holds every job, the runs that execute, the live runs of jobs, and the head of the two
+ordered sets of waiting runs. Everything else sleeps in the store.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from taskd.core.job import JobName
+from taskd.core.messages import Changes, JobChange, Page, RunChange, Turn
+from taskd.core.planning import after_run
+from taskd.core.record import JobRecord, Skip
+from taskd.core.run import Origin, Run, RunId, RunState, microseconds
+from taskd.core.window import Window
+from taskd.errors import UnknownTask
+
+
+class Ledger:
+    """Jobs, live runs and the two windows; `put_*` change them and write that into the turn."""
+
+    def __init__(self, *, window: int) -> None:
+        self.jobs: dict[JobName, JobRecord] = {}
+        self.runs: dict[RunId, Run] = {}
+        self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
+        self.running: set[RunId] = set()
+        self.pending = Window(window)
+        self.queued = Window(window)
+        self._wakes: list[tuple[datetime, JobName]] = []
+        self._found: dict[RunId, Run] = {}
+        self._open_skips: dict[JobName, Skip] = {}
+
+    def begin(self, now: datetime) -> Turn:
+        """Open a turn: from here on every change is written into it."""
+        self.turn = Turn(Changes(now))
+        self._found.clear()
+        return self.turn
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def job(self, name: JobName) -> JobRecord:
+        """Return the record of a job. Raises UnknownTask."""
+        try:
+            return self.jobs[name]
+        except KeyError:
+            raise UnknownTask(name, kind="job") from None
+
+    def run(self, run: RunId) -> Run:
+        """Return a run in memory, found for this turn, or ended in it. Raises UnknownTask."""
+        held = self.runs.get(run) or self._found.get(run)
+        if held is None:
+            raise UnknownTask(run, kind="run")
+        return held
+
+    def is_busy(self, name: JobName) -> bool:
+        """Whether a run of the job is live."""
+        return bool(self.live.get(name))
+
+    def due_jobs(self, now: datetime) -> Iterator[JobRecord]:
+        """Yield the jobs that want attention by `now`, soonest first, until none is left."""
+        while (wake := self._next_wake()) is not None and wake[0] <= now:
+            yield self.jobs[wake[1]]
+
+    def next_wakeup(self) -> datetime | None:
+        """When the next job or pending run of the window is due."""
+        wake = self._next_wake()
+        head = self.pending.head()
+        instants = [self.runs[head.run].due_at] if head else []
+        if wake:
+            instants.append(wake[0])
+        return min(instants, default=None)
+
+    def _next_wake(self) -> tuple[datetime, JobName] | None:
+        # Entries are never removed from the heap, only passed over once they no longer hold.
+        while self._wakes:
+            at, name = self._wakes[0]
+            record = self.jobs.get(name)
+            if record is not None and record.wakes_at == at:
+                return at, name
+            heapq.heappop(self._wakes)
+        return None
+
+    # -- what the store holds: no change ---------------------------------------------------------
+
+    def hold_job(self, record: JobRecord) -> None:
+        """Keep a job's record in memory."""
+        before = self.jobs.get(record.job.name)
+        self.jobs[record.job.name] = record
+        wakes_at = record.wakes_at
+        if wakes_at is not None and (before is None or before.wakes_at != wakes_at):
+            heapq.heappush(self._wakes, (wakes_at, record.job.name))
+
+    def hold_run(self, run: Run) -> None:
+        """Keep a live run in memory; drop one that ended or lies beyond its window."""
+        self.runs[run.id] = run
+        fallen = self._place(run)
+        if run.job is not None:
+            self._place_live(run, run.job)
+        if run.state.is_final:
+            del self.runs[run.id]
+        for other in fallen:
+            if self.runs[other].job is None:
+                del self.runs[other]
+
+    def find(self, runs: tuple[Run, ...]) -> None:
+        """Know these runs for the length of this turn."""
+        self._found.update((run.id, run) for run in runs)
+
+    def refill(self, pending: Page | None, queued: Page | None) -> None:
+        """Take the lowest waiting runs of the store into the windows."""
+        for page in (pending, queued):
+            for run in page.runs if page else ():
+                self.runs.setdefault(run.id, run)
+        if pending is not None:
+            entries = ((microseconds(run.due_at), run.id) for run in pending.runs)
+            self.pending.refill(entries, complete=pending.complete)
+        if queued is not None:
+            entries = ((run.rank, run.id) for run in queued.runs)
+            self.queued.refill(entries, complete=queued.complete)
+
+    def _place(self, run: Run) -> list[RunId]:
+        """Put a run into the set its state belongs to and take it out of the others."""
+        fallen: list[RunId] = []
+        if run.state in (RunState.PENDING, RunState.RETRYING):
+            fallen = self.pending.offer(microseconds(run.due_at), run.id)
+        else:
+            self.pending.discard(run.id)
+        if run.state is RunState.QUEUED:
+            fallen = self.queued.offer(run.rank, run.id)
+        else:
+            self.queued.discard(run.id)
+        if run.state is RunState.RUNNING:
+            self.running.add(run.id)
+        else:
+            self.running.discard(run.id)
+        return fallen
+
+    def _place_live(self, run: Run, job: JobName) -> None:
+        if not run.state.is_final:
+            self.live[job].add(run.id)
+            return
+        live = self.live[job]
+        live.discard(run.id)
+        if not live:
+            del self.live[job]
+
+    # -- changes ---------------------------------------------------------------------------------
+
+    def put_run(self, run: Run, actor: str = "taskd") -> None:
+        """Write a run's new state; when it is final, its job's counters and cursor follow."""
+        changes = self.turn.changes.runs
+        known = changes.get(run.id)
+        before = known.before if known else self.runs.get(run.id) or self._found.get(run.id)
+        changes[run.id] = RunChange(before, run, actor)
+        self._found[run.id] = run
+        self.hold_run(run)
+        if run.job is None:
+            return
+        if before is None and run.origin is Origin.SCHEDULE:
+            self._open_skips.pop(run.job, None)
+        if run.state.is_final and run.job in self.jobs:
+            self.put_job(self._with_end(self.jobs[run.job], run), actor)
+
+    def put_job(self, record: JobRecord, actor: str = "taskd") -> None:
+        """Write a job's new record."""
+        name = record.job.name
+        changes = self.turn.changes.jobs
+        known = changes.get(name)
+        before = known.before if known else self.jobs.get(name)
+        version = before.version + 1 if before else 1
+        if record.version != version:
+            record = replace(record, version=version)
+        changes[name] = JobChange(before, record, actor)
+        self.hold_job(record)
+
+    def drop_job(self, name: JobName, actor: str) -> None:
+        """Forget a job's definition; its runs stay."""
+        known = self.turn.changes.jobs.get(name)
+        before = known.before if known else self.jobs[name]
+        self.turn.changes.jobs[name] = JobChange(before, None, actor)
+        self._open_skips.pop(name, None)
+        del self.jobs[name]
+
+    def put_skip(self, skip: Skip, actor: str = "taskd") -> None:
+        """Write the decision that occurrences are skipped; runs of equal skips become one row."""
+        opened = self._open_skips.get(skip.job)
+        row = skip
+        if opened is not None and opened.reason is skip.reason:
+            row = replace(
+                opened,
+                last_at=skip.last_at,
+                count=opened.count + skip.count,
+                decided_at=skip.decided_at,
+            )
+        self._open_skips[skip.job] = row
+        self.turn.changes.skips[row.job, row.first_at] = row
+        record = self.jobs[skip.job]
+        counts = _plus(record, RunState.SKIPPED, skip.count)
+        self.put_job(replace(record, counts=counts), actor)
+
+    def _with_end(self, record: JobRecord, run: Run) -> JobRecord:
+        """Return the record of `run`'s job as the end of that run leaves it."""
+        assert run.finished_at is not None
+        carried = record.carried
+        if record.job.carry and run.result is not None and not run.result.is_repr:
+            carried = run.result.text
+        counted = replace(
+            record, counts=_plus(record, run.state, 1), last_run=run.id, carried=carried
+        )
+        return counted if self.is_busy(record.job.name) else after_run(counted, run.finished_at)
+
+
+def _plus(record: JobRecord, state: RunState, count: int) -> dict[str, int]:
+    return {**record.counts, state.value: record.counts.get(state.value, 0) + count}

@@ -1,0 +1,111 @@
+"""Ports: what the loop needs of the world around it. Implemented in `stores` and `executors`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from taskd.core.messages import Changes, Page, Start
+from taskd.core.record import JobRecord
+from taskd.core.run import Run, RunId
+
+
+class Wakeup(Protocol):
+    """A signal with many writers and one reader: it stays set until the reader clears it."""
+
+    def set(self) -> None:
+        """Wake the reader; from any thread or signal handler."""
+        ...
+
+    def clear(self) -> None:
+        """Take the signal back; for the reader alone, who looks at its inbox afterwards."""
+        ...
+
+    def fileno(self) -> int:
+        """The descriptor that is readable while the signal is set."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; a later `set` does nothing."""
+        ...
+
+
+class Clock(Protocol):
+    """What tells the time and waits for it. `wait` is for one thread, the rest for any."""
+
+    def now(self) -> datetime:
+        """The wall-clock time: aware UTC, in whole microseconds, never rounded up."""
+        ...
+
+    def elapsed(self) -> float:
+        """Seconds since some fixed point: counts suspend, unmoved when the wall clock is set."""
+        ...
+
+    def wakeup(self) -> Wakeup:
+        """A new signal that ends a wait of this clock early."""
+        ...
+
+    def wait(self, until: datetime | None, wakeup: Wakeup) -> None:
+        """Return when `until` has come, `wakeup` is set, or the wall clock was stepped.
+
+        None waits without a deadline. The wakeup is left as it is.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the clock holds; nobody may be waiting."""
+        ...
+
+
+class Store(Protocol):
+    """The durable home of jobs, runs and the journal. The loop's thread alone calls it."""
+
+    def load(self) -> tuple[tuple[JobRecord, ...], tuple[Run, ...]]:
+        """Return every job, and the RUNNING runs with all live ones of jobs."""
+        ...
+
+    def pending(self, limit: int) -> Page:
+        """Return the PENDING and RETRYING runs that are due soonest."""
+        ...
+
+    def queued(self, limit: int) -> Page:
+        """Return the QUEUED runs of the lowest rank."""
+        ...
+
+    def find(self, runs: Sequence[RunId]) -> tuple[Run, ...]:
+        """Return those of the runs that exist."""
+        ...
+
+    def commit(self, changes: Changes) -> None:
+        """Write all of `changes`, with the journal of them, or nothing.
+
+        Raises:
+            StoreRefused: A row is not as `changes` believes; nothing was written.
+            StoreUnavailable: It failed, or its outcome is unknown.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the store and its lock."""
+        ...
+
+
+class Executor(Protocol):
+    """Calls callables, each attempt in its own slot, and reports each end to the loop's inbox."""
+
+    def start(self, start: Start) -> None:
+        """Begin an attempt; returns at once."""
+        ...
+
+    def interrupt(self, run: RunId) -> None:
+        """Ask a running attempt to end; an attempt that is not running is left alone."""
+        ...
+
+    def stopping(self) -> None:
+        """Tell every running attempt that taskd is shutting down."""
+        ...
+
+    def close(self) -> None:
+        """Take no more attempts; does not wait for those that run."""
+        ...

@@ -1,0 +1,74 @@
+"""JobRecord: how a job stands. Its definition, its schedule's cursor, its counters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from taskd.core.job import Job, JobName
+from taskd.core.run import RunId
+
+
+class JobState(StrEnum):
+    """Whether a job's schedule goes on: stopped by somebody, or finished because it has no more."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+
+
+class SkipReason(StrEnum):
+    """Why an occurrence never became a run."""
+
+    MISFIRE = "misfire"
+    OVERLAP = "overlap"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job as the store knows it. All instants are aware UTC.
+
+    `next_due_at` is the cursor: the first occurrence that is not yet decided; None when there is
+    none, or when a fixed-delay job waits for its run to end. An interval's grid starts at
+    `anchor_at`. `counts` are the runs and skips by final state since the job was first defined.
+    `carried` is the JSON of the last succeeded result of a job with `carry`. `version` grows by one
+    with every commit that changes the row.
+    """
+
+    job: Job
+    state: JobState
+    created_at: datetime
+    anchor_at: datetime
+    next_due_at: datetime | None
+    pause_reason: str = ""
+    paused_until: datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    last_run: RunId | None = None
+    carried: str | None = None
+    version: int = 0
+
+    @property
+    def wakes_at(self) -> datetime | None:
+        """When this job next wants attention: its due instant, or the end of its pause."""
+        if self.state is JobState.ACTIVE:
+            return self.next_due_at
+        if self.state is JobState.PAUSED:
+            return self.paused_until
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """One decision for `count` occurrences, `first_at` to `last_at`, that never became runs."""
+
+    job: JobName
+    first_at: datetime
+    last_at: datetime
+    count: int
+    reason: SkipReason
+    decided_at: datetime

@@ -1,0 +1,272 @@
+"""Requests: what a user may ask of the engine, one function each.
+
+A function checks everything first and changes the ledger last, so that a refused request has
+changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from taskd.core.diff import Diff, diff
+from taskd.core.job import Call, JobName, Source
+from taskd.core.ledger import Ledger
+from taskd.core.messages import (
+    Added,
+    AnyRequest,
+    Interrupt,
+    JobRemoved,
+    JobsDefined,
+    JobStopped,
+    Paused,
+    Resumed,
+    RunStopped,
+    Triggered,
+)
+from taskd.core.planning import drop_missed, first_seen, redefined, resumed
+from taskd.core.record import JobRecord, JobState, SkipReason
+from taskd.core.run import Origin, Run, RunId, RunState, move
+from taskd.errors import Conflict
+
+
+def answer(
+    ledger: Ledger, request: AnyRequest, now: datetime, new_id: Callable[[datetime], RunId]
+) -> object:
+    """Do what is asked and return the reply's value.
+
+    Raises:
+        UnknownTask: The job or run that it names does not exist.
+        Conflict: It cannot be done as things stand.
+    """
+    match request:
+        case JobsDefined():
+            return define(ledger, request, now)
+        case Added():
+            return add(ledger, request, now)
+        case JobRemoved():
+            return remove(ledger, request, now)
+        case JobStopped():
+            return stop_job(ledger, request, now)
+        case RunStopped():
+            return stop_run(ledger, request, now)
+        case Paused():
+            return pause(ledger, request)
+        case Resumed():
+            return resume(ledger, request, now)
+        case Triggered():
+            return trigger(ledger, request, now, new_id)
+
+
+def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
+    """Make the jobs of one source exactly those of the request."""
+    for job in request.jobs:
+        known = ledger.jobs.get(job.name)
+        if known is not None and known.job.source is not request.source:
+            raise Conflict(
+                f"job {job.name} was added by {known.job.source.value}; "
+                f"rename it here, or: taskd remove {job.name}"
+            )
+    old = {
+        name: record.job
+        for name, record in ledger.jobs.items()
+        if record.job.source is request.source
+    }
+    wanted = {job.name: job for job in request.jobs}
+    difference = diff(old, request.jobs)
+    for name in difference.removed:
+        _cancel_waiting(ledger, name, now, "its job was removed", request.actor)
+        ledger.drop_job(name, request.actor)
+    for name in difference.changed:
+        record = ledger.jobs[name]
+        if (record.job.schedule, record.job.enabled) != (
+            wanted[name].schedule,
+            wanted[name].enabled,
+        ):
+            _skip_missed(ledger, record, now, request.actor)
+        changed = redefined(ledger.jobs[name], wanted[name], now, busy=ledger.is_busy(name))
+        ledger.put_job(changed, request.actor)
+    for name in difference.added:
+        ledger.put_job(first_seen(wanted[name], now), request.actor)
+    return difference
+
+
+def add(ledger: Ledger, request: Added, now: datetime) -> tuple[JobRecord, ...]:
+    """Add new jobs and one-time tasks."""
+    for job in request.jobs:
+        known = ledger.jobs.get(job.name)
+        if known is not None:
+            where = "jobs.toml" if known.job.source is Source.FILE else "an earlier add"
+            raise Conflict(f"there is a job {job.name} already, from {where}")
+    for job in request.jobs:
+        ledger.put_job(first_seen(job, now), request.actor)
+    for task in request.tasks:
+        run = Run(
+            id=task.id,
+            job=None,
+            origin=Origin.SCHEDULE,
+            state=RunState.PENDING,
+            scheduled_at=task.due_at,
+            due_at=task.due_at,
+            priority=task.priority,
+            call=task.call,
+        )
+        ledger.put_run(run, request.actor)
+    return tuple(ledger.jobs[job.name] for job in request.jobs)
+
+
+def remove(ledger: Ledger, request: JobRemoved, now: datetime) -> tuple[RunId, ...]:
+    """Forget an added job and cancel its waiting runs; a running one finishes."""
+    record = ledger.job(request.job)
+    if record.job.source is Source.FILE:
+        raise Conflict(f"job {request.job} is defined in jobs.toml; remove it there")
+    reason = "its job was removed"
+    cancelled = _cancel_waiting(ledger, request.job, now, reason, request.actor)
+    ledger.drop_job(request.job, request.actor)
+    return cancelled
+
+
+def stop_job(
+    ledger: Ledger, request: JobStopped, now: datetime
+) -> tuple[JobRecord, tuple[Run, ...]]:
+    """End a job's schedule and its runs: waiting ones at once, running ones when they heed it."""
+    record = ledger.job(request.job)
+    live = sorted(ledger.live.get(request.job, ()))
+    _skip_missed(ledger, record, now, request.actor, SkipReason.STOPPED)
+    stopped = replace(
+        ledger.jobs[request.job],
+        state=JobState.STOPPED,
+        next_due_at=None,
+        pause_reason="",
+        paused_until=None,
+    )
+    ledger.put_job(stopped, request.actor)
+    reason = request.reason or "its job was stopped"
+    runs = tuple(_end(ledger, ledger.run(run), now, reason, request.actor) for run in live)
+    return ledger.jobs[request.job], runs
+
+
+def stop_run(ledger: Ledger, request: RunStopped, now: datetime) -> Run:
+    """End one run: a waiting one is cancelled, a running one is asked to end."""
+    run = ledger.run(request.run)
+    if run.state.is_final:
+        raise Conflict(f"run {run.id} is {run.state} already", run=run.id)
+    return _end(ledger, run, now, request.reason or "stopped", request.actor)
+
+
+def pause(ledger: Ledger, request: Paused) -> tuple[JobRecord, ...]:
+    """Hold jobs: their cursor stands still until they are resumed."""
+    names = _names(ledger, request.jobs, JobState.ACTIVE)
+    records = [ledger.job(name) for name in names]
+    for record in records:
+        if record.state not in (JobState.ACTIVE, JobState.PAUSED):
+            raise Conflict(
+                f"job {record.job.name} is {record.state.value}; there is nothing to hold"
+            )
+    for record in records:
+        held = replace(
+            record,
+            state=JobState.PAUSED,
+            pause_reason=request.reason,
+            paused_until=request.until,
+        )
+        ledger.put_job(held, request.actor)
+    return tuple(ledger.jobs[name] for name in names)
+
+
+def resume(ledger: Ledger, request: Resumed, now: datetime) -> tuple[JobRecord, ...]:
+    """Release paused jobs, revive stopped ones; one that is active stays as it is."""
+    names = _names(ledger, request.jobs, JobState.PAUSED)
+    records = [ledger.job(name) for name in names]
+    for record in records:
+        if record.state is JobState.FINISHED:
+            raise Conflict(
+                f"job {record.job.name} is finished: its schedule has no more occurrences"
+            )
+        if not record.job.enabled:
+            raise Conflict(
+                f"job {record.job.name} has enabled = false; change that where it is defined"
+            )
+    for record in records:
+        if record.state is not JobState.ACTIVE:
+            release(ledger, record, now, request.actor)
+    return tuple(ledger.jobs[name] for name in names)
+
+
+def release(ledger: Ledger, record: JobRecord, now: datetime, actor: str) -> None:
+    """Make a paused or stopped job active again."""
+    active, skip = resumed(record, now)
+    ledger.put_job(active, actor)
+    if skip is not None:
+        ledger.put_skip(skip, actor)
+
+
+def trigger(
+    ledger: Ledger, request: Triggered, now: datetime, new_id: Callable[[datetime], RunId]
+) -> Run:
+    """Queue one run of a job now; it obeys overlap like a due one."""
+    job = ledger.job(request.job).job
+    for met in ledger.live.get(job.name, ()):
+        raise Conflict(f"job {job.name} has a run under way: {met}", run=met)
+    call = None
+    if request.args is not None or request.kwargs is not None:
+        args = job.call.args if request.args is None else request.args
+        kwargs = job.call.kwargs if request.kwargs is None else request.kwargs
+        call = Call(job.call.target, args, kwargs)
+    run = Run(
+        id=new_id(now),
+        job=job.name,
+        origin=Origin.TRIGGER,
+        state=RunState.QUEUED,
+        scheduled_at=now,
+        due_at=now,
+        queued_at=now,
+        priority=job.priority,
+        call=call,
+    )
+    ledger.put_run(run, request.actor)
+    return run
+
+
+def _names(
+    ledger: Ledger, jobs: tuple[JobName, ...] | None, state: JobState
+) -> tuple[JobName, ...]:
+    if jobs is not None:
+        return jobs
+    return tuple(sorted(n for n, record in ledger.jobs.items() if record.state is state))
+
+
+def _end(ledger: Ledger, run: Run, now: datetime, reason: str, actor: str) -> Run:
+    """Cancel a waiting run; mark a running one as stopping and interrupt it."""
+    if run.state is RunState.RUNNING:
+        ended = replace(run, stopping=True, reason=reason)
+        ledger.turn.interrupts.append(Interrupt(run.id))
+    else:
+        ended = move(run, RunState.CANCELLED, now, reason=reason)
+    ledger.put_run(ended, actor)
+    return ended
+
+
+def _cancel_waiting(
+    ledger: Ledger, name: JobName, now: datetime, reason: str, actor: str
+) -> tuple[RunId, ...]:
+    waiting = sorted(
+        run for run in ledger.live.get(name, ()) if ledger.run(run).state is not RunState.RUNNING
+    )
+    for run in waiting:
+        ledger.put_run(move(ledger.run(run), RunState.CANCELLED, now, reason=reason), actor)
+    return tuple(waiting)
+
+
+def _skip_missed(
+    ledger: Ledger,
+    record: JobRecord,
+    now: datetime,
+    actor: str,
+    reason: SkipReason = SkipReason.MISFIRE,
+) -> None:
+    """Decide what the old schedule left undecided, before the cursor moves away from it."""
+    skip = drop_missed(record, now, reason)
+    if skip is not None:
+        ledger.put_skip(skip, actor)

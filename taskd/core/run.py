@@ -1,0 +1,240 @@
+"""Runs and attempts: their states, THE transition table, and how an attempt's end settles a run.
+
+PENDING ──due──▶ QUEUED ──started──▶ RUNNING ──▶ SUCCEEDED | FAILED | DEAD
+   │               ▲ │                 │ │
+   │               │ │                 │ └──▶ RETRYING ──due──▶ QUEUED
+   ▼               └─│────released─────┘
+SKIPPED ◀────────────┘        CANCELLED, from any live state
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+from taskd.core.job import Call, JobName
+from taskd.errors import IllegalTransition
+
+RunId = NewType("RunId", str)
+
+MAX_CRASHES: Final = 3
+"""A run whose attempts were LOST this often is DEAD: it may be what takes the process down."""
+
+PRIORITY_WORTH: Final = timedelta(seconds=36)
+"""A point of priority is worth this much waiting: a critical run (100) overtakes normal ones
+(0) that have waited up to an hour longer, and nothing waits for ever."""
+
+EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def microseconds(instant: datetime) -> int:
+    """Return `instant` as whole microseconds since the Unix epoch, as the store keeps it."""
+    return (instant - EPOCH) // MICROSECOND
+
+
+class RunState(StrEnum):
+    """Where a run stands; the names are those of the store, the API and the command line."""
+
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    RETRYING = "RETRYING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    DEAD = "DEAD"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a run in this state will never move again."""
+        return self in FINAL
+
+
+FINAL: Final = frozenset(
+    {
+        RunState.SUCCEEDED,
+        RunState.FAILED,
+        RunState.DEAD,
+        RunState.CANCELLED,
+        RunState.SKIPPED,
+    }
+)
+
+TRANSITIONS: Final[Mapping[RunState, frozenset[RunState]]] = {
+    RunState.PENDING: frozenset({RunState.QUEUED, RunState.SKIPPED, RunState.CANCELLED}),
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.SKIPPED, RunState.CANCELLED}),
+    RunState.RUNNING: frozenset(
+        {
+            RunState.QUEUED,
+            RunState.RETRYING,
+            RunState.SUCCEEDED,
+            RunState.FAILED,
+            RunState.DEAD,
+            RunState.CANCELLED,
+        }
+    ),
+    RunState.RETRYING: frozenset({RunState.QUEUED, RunState.CANCELLED}),
+} | {state: frozenset() for state in FINAL}
+
+
+class Origin(StrEnum):
+    """Why a run exists: an occurrence of its schedule, or somebody's request."""
+
+    SCHEDULE = "schedule"
+    TRIGGER = "trigger"
+
+
+class Outcome(StrEnum):
+    """How one attempt ended."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    LOST = "LOST"
+    RELEASED = "RELEASED"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a callable returned: JSON text, or the text of its `repr` where it is not JSON."""
+
+    text: str
+    is_repr: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunError:
+    """What a callable raised: the class's name, the message, the formatted traceback, the repr."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One accepted execution of an occurrence or of a request. All instants are aware UTC.
+
+    `job` is None for a task of the library, which brings its own `call`; a run of a job calls what
+    the job says when it starts, unless it was triggered with arguments of its own. `due_at` is when
+    a PENDING or RETRYING run is to be queued. `attempt` numbers the latest attempt, 0 before it.
+    """
+
+    id: RunId
+    job: JobName | None
+    origin: Origin
+    state: RunState
+    scheduled_at: datetime
+    due_at: datetime
+    priority: int = 0
+    call: Call | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempt: int = 0
+    crashes: int = 0
+    stopping: bool = False
+    reason: str = ""
+    result: Result | None = None
+    error: RunError | None = None
+    node: str = ""
+    pid: int = 0
+
+    @property
+    def rank(self) -> int:
+        """The place among waiting runs, lowest first: microseconds since the Unix epoch.
+
+        It is the due instant less what the priority is worth, so that ageing comes for free.
+        """
+        return microseconds(self.scheduled_at - self.priority * PRIORITY_WORTH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call for a run that has ended; `number` counts from 1 without gaps."""
+
+    run: RunId
+    number: int
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    node: str
+    pid: int
+    error: RunError | None = None
+
+
+def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:
+    """Return `run` in `state`, stamped with the instant of the move.
+
+    Raises:
+        IllegalTransition: The table has no such edge.
+    """
+    if state not in TRANSITIONS[run.state]:
+        raise IllegalTransition(run.id, run.state, state)
+    if state is RunState.QUEUED:
+        return replace(run, state=state, queued_at=now, started_at=None, stopping=False)
+    if state.is_final:
+        return replace(run, state=state, finished_at=now, reason=reason)
+    return replace(run, state=state)
+
+
+def start(run: Run, now: datetime, *, node: str, pid: int) -> Run:
+    """Return `run` as RUNNING its next attempt on `node` in process `pid`."""
+    running = move(run, RunState.RUNNING, now)
+    return replace(running, started_at=now, attempt=run.attempt + 1, node=node, pid=pid)
+
+
+def settle(
+    run: Run,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    result: Result | None = None,
+    error: RunError | None = None,
+    reason: str = "",
+) -> tuple[Run, Attempt]:
+    """Return `run` as the end of its current attempt leaves it, and that attempt's record.
+
+    A LOST attempt (its process died) puts the run back in the queue until it was lost
+    `MAX_CRASHES` times; a RELEASED one (handed back at shutdown) always does.
+    """
+    assert run.started_at is not None
+    finished_at = max(now, run.started_at)  # a stepped clock must not make a negative duration
+    attempt = Attempt(
+        run=run.id,
+        number=run.attempt,
+        outcome=outcome,
+        started_at=run.started_at,
+        finished_at=finished_at,
+        node=run.node,
+        pid=run.pid,
+        error=error,
+    )
+    match outcome:
+        case Outcome.SUCCEEDED:
+            settled = replace(move(run, RunState.SUCCEEDED, finished_at), result=result)
+        case Outcome.FAILED:
+            settled = replace(move(run, RunState.FAILED, finished_at), error=error)
+        case Outcome.CANCELLED:
+            settled = replace(
+                move(run, RunState.CANCELLED, finished_at, reason=reason), error=error
+            )
+        case Outcome.LOST:
+            settled = _lost(replace(run, crashes=run.crashes + 1), finished_at)
+        case Outcome.RELEASED:
+            settled = move(run, RunState.QUEUED, finished_at)
+    return settled, attempt
+
+
+def _lost(run: Run, now: datetime) -> Run:
+    if run.stopping:
+        return move(run, RunState.CANCELLED, now, reason="its process died while it was stopping")
+    if run.crashes >= MAX_CRASHES:
+        return move(run, RunState.DEAD, now, reason=f"its process died {run.crashes} times")
+    return move(run, RunState.QUEUED, now)

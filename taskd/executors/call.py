@@ -1,0 +1,138 @@
+"""Call: resolve one callable, call it, and put what came of it into words the store can keep."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from taskd.core.messages import Start
+from taskd.core.run import Outcome, Result, RunError
+from taskd.errors import Cancel, NotImportable
+from taskd.executors.objects import LocalCall, Objects
+
+TRACEBACK_LIMIT = 64 * 1024  # characters; a recursion's million lines help nobody
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a call ended, in the store's words."""
+
+    outcome: Outcome
+    result: Result | None = None
+    error: RunError | None = None
+    reason: str = ""
+
+
+def perform(start: Start, objects: Objects | None) -> End:
+    """Call what `start` names and return how it ended; never raises what the callable raised."""
+    try:
+        call = local_call(start, objects)
+        value = call.function(*call.args, **call.kwargs)
+    except Cancel as steering:
+        return End(Outcome.CANCELLED, reason=steering.reason)
+    # The attempt boundary: whatever a job raises, SystemExit and KeyboardInterrupt too, ends this
+    # attempt alone and not the worker thread.
+    except BaseException as raised:  # noqa: BLE001
+        if objects is not None:
+            objects.raised(start.run, raised)
+        return End(Outcome.FAILED, error=describe_error(raised))
+    if objects is not None:
+        objects.returned(start.run, value)
+        return End(Outcome.SUCCEEDED)
+    return End(Outcome.SUCCEEDED, result=describe_result(value))
+
+
+def local_call(start: Start, objects: Objects | None) -> LocalCall:
+    """Return the callable and the arguments of an attempt.
+
+    Raises:
+        NotImportable: The target cannot be found, or is not a callable.
+    """
+    call = start.call
+    if call.is_local:
+        if objects is None or call.target not in objects.calls:
+            raise NotImportable(call.target, "belongs to a process that has ended")
+        return objects.call(call.target, start.run, carry=start.carry)
+    args = list(call.args)
+    if start.carried is not None:
+        args[:1] = [json.loads(start.carried)]
+    return LocalCall(resolve(call.target), args, call.kwargs)
+
+
+def resolve(target: str) -> Callable[..., object]:
+    """Import ``package.module:attr.path`` and return the callable.
+
+    Raises:
+        NotImportable: No such module or attribute, a failing import, or no callable.
+    """
+    module_name, _, path = target.partition(":")
+    if module_name not in sys.modules:
+        importlib.invalidate_caches()  # the file may be younger than the finder's directory listing
+    try:
+        found: object = importlib.import_module(module_name)
+    # An import runs the user's code: whatever it raises is that job's error alone.
+    except BaseException as raised:
+        raise NotImportable(target, f"cannot import {module_name}: {text_of(raised)}") from raised
+    for name in path.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise NotImportable(target, f"{module_name} has no {path}") from None
+    if not callable(found):
+        raise NotImportable(target, f"{path} is not callable")
+    return cast("Callable[..., object]", found)
+
+
+def describe_result(value: object) -> Result:
+    """Return `value` as JSON text, or the text of its repr where it is not JSON."""
+    try:
+        return Result(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        return Result(storable(_repr(value)), is_repr=True)
+
+
+def describe_error(error: BaseException) -> RunError:
+    """Return what was raised in words: class, message, traceback from the callable on, repr."""
+    kind = type(error)
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    # The first two frames are taskd's own.
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
+    try:
+        text = "".join(traceback.format_exception(kind, error, frames))
+    except Exception as fault:  # noqa: BLE001 (the user's own __str__ runs here)
+        text = f"(the traceback cannot be formatted: {type(fault).__name__})\n"
+    if len(text) > TRACEBACK_LIMIT:
+        half = TRACEBACK_LIMIT // 2
+        left_out = len(text) - TRACEBACK_LIMIT
+        text = f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}"
+    return RunError(
+        type=f"{module}{kind.__qualname__}",
+        message=storable(text_of(error)),
+        traceback=storable(text),
+        text=storable(_repr(error)),
+    )
+
+
+def text_of(error: BaseException) -> str:
+    """Return the message of an exception, whatever its own `__str__` does."""
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 (the user's own __str__ runs here)
+        return f"(its message cannot be had: {type(fault).__name__})"
+
+
+def storable(text: str) -> str:
+    """Return `text` with what UTF-8 cannot carry, lone surrogates, escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as fault:  # noqa: BLE001 (the user's own __repr__ runs here)
+        return f"<{type(value).__name__} whose repr raises {type(fault).__name__}>"

@@ -1,0 +1,87 @@
+"""Threads: the pool that calls plain functions, one thread for each busy slot."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from queue import SimpleQueue
+
+from taskd.core.messages import AttemptFinished, Start
+from taskd.core.run import RunId
+from taskd.executors.call import perform
+from taskd.executors.current_run import CONTEXT, RunContext
+from taskd.executors.loaded_code import LoadedCode
+from taskd.executors.objects import Objects
+
+
+class Threads:
+    """Calls each attempt in a daemon thread and reports its end.
+
+    Threads are made when a slot is first needed and kept; the engine never starts more attempts
+    than there are slots. They are daemon threads, so that a job that hangs does not keep the
+    interpreter from exiting, as `concurrent.futures` would. `report` is called from them.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[AttemptFinished], None],
+        now: Callable[[], datetime],
+        *,
+        objects: Objects | None = None,
+    ) -> None:
+        self._report = report
+        self._now = now
+        self._objects = objects
+        self._work: SimpleQueue[tuple[Start, RunContext] | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._running: dict[RunId, RunContext] = {}
+        self._stop = threading.Event()
+        self.code = LoadedCode()
+
+    def start(self, start: Start) -> None:
+        """Begin an attempt in an idle thread, or a new one."""
+        context = RunContext(start.run, self._stop)
+        self._running[start.run.id] = context
+        self._work.put((start, context))
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
+
+    def interrupt(self, run: RunId) -> None:
+        """Set `current_run.cancelled` of a running attempt: a thread stops only by itself."""
+        context = self._running.get(run)
+        if context is not None:
+            context.cancel.set()
+
+    def stopping(self) -> None:
+        """Set `current_run.stopping` of every running attempt."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Let idle threads end; busy ones end after their attempt."""
+        self._work.put(None)
+
+    def _serve(self) -> None:
+        while (work := self._work.get()) is not None:
+            start, context = work
+            token = CONTEXT.set(context)
+            try:
+                end = perform(start, self._objects)
+            finally:
+                CONTEXT.reset(token)
+            self.code.remember(start.call)
+            del self._running[start.run.id]
+            # The slot is free for the loop once this is committed: be ready before it is told.
+            self._idle.release()
+            self._report(
+                AttemptFinished(
+                    run=start.run.id,
+                    attempt=start.run.attempt,
+                    at=self._now(),
+                    outcome=end.outcome,
+                    result=end.result,
+                    error=end.error,
+                    reason=end.reason,
+                )
+            )
+        self._work.put(None)  # for the next thread

@@ -1,0 +1,144 @@
+"""Inbox: where every thread puts what the loop is to take, and where it waits for the answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+from typing import TypeAlias
+
+from taskd.core.messages import AnyRequest, Input, Reply, Ticket
+from taskd.core.ports import Wakeup
+from taskd.core.run import Run
+from taskd.errors import Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A read to be done on the loop's thread, after the commit of what came before it."""
+
+    read: Callable[[], object]
+    answer: Future[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Somebody waits for the end of a run, or of any run of a job: `task` is its id or name."""
+
+    task: str
+    answer: Future[Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Shut down: give running attempts `grace`, then hand them back."""
+
+    grace: timedelta
+
+
+Message: TypeAlias = Input | Query | Watch | Stop
+
+
+class Inbox:
+    """Messages for the loop, and the futures of those who wait for what comes of them.
+
+    `post`, `ask`, `query` and `watch` may be called from any thread, the rest by the loop alone.
+    """
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self._wakeup = wakeup
+        self._messages: deque[Message] = deque()
+        self._tickets = count(1)
+        self._answers: dict[Ticket, Future[object]] = {}
+        self._watches: dict[str, list[Future[Run]]] = {}
+        self._is_closed = False
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
+
+    def post(self, message: Message) -> None:
+        """Put a message into the inbox."""
+        self._messages.append(message)
+        self._wakeup.set()
+        if self._is_closed:  # it may have come after the loop's last look
+            self._refuse_all()
+
+    def ask(self, request: AnyRequest) -> Future[object]:
+        """Put a request into the inbox; the future gets its reply after the commit.
+
+        The future raises what the engine refused with, Stopped, or StoreUnavailable.
+        """
+        ticket = Ticket(next(self._tickets))
+        answer = self._answers[ticket] = Future[object]()
+        self.post(replace(request, ticket=ticket))
+        return answer
+
+    def query(self, read: Callable[[], object]) -> Future[object]:
+        """Have `read` called on the loop's thread, after the commit of what was posted before."""
+        answer = Future[object]()
+        self.post(Query(read, answer))
+        return answer
+
+    def watch(self, task: str) -> Future[Run]:
+        """Return a future of a run in its final state: that run, or the next of a job to end.
+
+        Cancel it to stop waiting.
+        """
+        answer = Future[Run]()
+        self.post(Watch(task, answer))
+        return answer
+
+    # -- the loop's side ------------------------------------------------------------------------
+
+    def take(self) -> Iterator[Message]:
+        """Yield what has gathered, in the order it came."""
+        self._wakeup.clear()
+        while self._messages:
+            yield self._messages.popleft()
+
+    def reply(self, reply: Reply) -> None:
+        """Answer a request; nobody may be waiting."""
+        answer = self._answers.pop(reply.ticket, None)
+        if answer is None or not answer.set_running_or_notify_cancel():
+            return
+        if reply.error is not None:
+            answer.set_exception(reply.error)
+        else:
+            answer.set_result(reply.value)
+
+    def keep_watch(self, watch: Watch) -> None:
+        """Answer `watch` when its run ends."""
+        waiting = [answer for answer in self._watches.get(watch.task, ()) if not answer.cancelled()]
+        self._watches[watch.task] = [*waiting, watch.answer]
+
+    def run_ended(self, run: Run) -> None:
+        """Answer all who watch `run` or its job."""
+        for task in (run.id, run.job):
+            for answer in self._watches.pop(task or "", ()):
+                if answer.set_running_or_notify_cancel():
+                    answer.set_result(run)
+
+    def close(self) -> None:
+        """Refuse all who still wait, and all who come later."""
+        self._is_closed = True
+        self._refuse_all()
+        self._wakeup.close()
+
+    def _refuse_all(self) -> None:
+        waiting: list[Future[object] | Future[Run]] = []
+        while self._messages:
+            match self._messages.popleft():
+                case Query() | Watch() as read:
+                    waiting.append(read.answer)
+                case _:
+                    pass
+        while self._answers:
+            waiting.append(self._answers.popitem()[1])
+        while self._watches:
+            waiting.extend(self._watches.popitem()[1])
+        for answer in waiting:
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(Stopped("taskd has shut down"))

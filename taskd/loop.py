@@ -1,0 +1,292 @@
+"""Loop: the one thread that owns the engine and the store.
+
+Everybody else puts a message into its inbox. A turn takes all that gathered, lets the engine
+decide, commits once, and only then starts attempts and answers. A commit that fails or is refused
+throws the engine away: it is rebuilt from the store and the inputs are replayed, one to a
+transaction, so that a bad one is answered alone and the others lose nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from taskd.core.engine import Engine
+from taskd.core.messages import (
+    AttemptFinished,
+    ClockStepped,
+    Draining,
+    Found,
+    HandedBack,
+    Input,
+    Refilled,
+    Refused,
+    Reply,
+    Request,
+    Restored,
+    Turn,
+)
+from taskd.core.ports import Clock, Executor, Store
+from taskd.core.run import EPOCH, Run, RunId
+from taskd.errors import (
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    TaskdError,
+)
+from taskd.inbox import Inbox, Query, Stop, Watch
+
+logger = logging.getLogger("taskd.loop")
+
+REFILL: Final = 1000  # runs a window is refilled with: a few milliseconds of reading
+RETRY_PAUSE: Final = timedelta(seconds=1)  # between looks at a store that cannot be written
+STEP: Final = timedelta(seconds=0.5)  # of wall clock against elapsed time: less is slewing
+
+
+class Loop:
+    """Drives an engine over a store.
+
+    `engine` makes a new engine. `executor` is made with the function that it reports to. `on_end`
+    is told of each finished run after its commit, on the loop's thread: it must return at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        engine: Callable[[], Engine],
+        executor: Callable[[Callable[[AttemptFinished], None]], Executor],
+        on_end: Callable[[Run], None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._wakeup = clock.wakeup()
+        self.inbox = Inbox(self._wakeup)
+        self._make_engine = engine
+        self._executor = executor(self.inbox.post)
+        self._on_end = on_end
+        self._engine: Engine | None = None
+        self._has_decided = False
+        self._alive: set[tuple[RunId, int]] = set()
+        self._unwritten: list[Input] = []
+        self._refused: StoreRefused | None = None
+        self._grace_ends: float | None = None
+        self._offset: timedelta | None = None
+        self._has_ended = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="taskd-loop", daemon=True)
+
+    # -- from any thread -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the loop's thread."""
+        self._thread.start()
+
+    def stop(self, grace: timedelta) -> None:
+        """Begin to shut down, or shorten the grace of a shutdown under way."""
+        self.inbox.post(Stop(grace))
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until the loop has ended and the store is closed; return whether it has."""
+        return self._has_ended.wait(timeout_s)
+
+    # -- the loop's thread -----------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Turn until stopped."""
+        try:
+            self.step()  # what was asked before the start is part of the first turn
+            while not self._is_over():
+                self._wait()
+                self.step()
+        finally:
+            self._executor.close()
+            self._store.close()
+            self.inbox.close()
+            self._has_ended.set()
+
+    def step(self) -> None:
+        """Take what has gathered through one turn, then do the reads that came with it."""
+        inputs: list[Input] = [*self._refill(), *self._unwritten, *self._clock_step()]
+        self._unwritten.clear()
+        reads: list[Query | Watch] = []
+        for message in self.inbox.take():
+            match message:
+                case Query() | Watch():
+                    reads.append(message)
+                case Stop():
+                    inputs.extend(self._begin_to_stop(message.grace))
+                case _:
+                    inputs.append(message)
+        if self._is_grace_over():
+            inputs.append(HandedBack())
+        self._turn(inputs)
+        for read in reads:
+            self._read(read)
+
+    def _wait(self) -> None:
+        """Sleep until a message comes, the next instant is due, or the clock is stepped."""
+        hungry = self._engine is not None and any(self._engine.hunger())
+        if not self.inbox and not hungry:
+            self._clock.wait(self._deadline(), self._wakeup)
+
+    def _deadline(self) -> datetime | None:
+        due: list[datetime] = []
+        if self._engine is None or self._unwritten:
+            due.append(self._clock.now() + RETRY_PAUSE)
+        if self._engine is not None and (wakeup := self._engine.next_wakeup()) is not None:
+            due.append(wakeup)
+        if self._grace_ends is not None:
+            left = max(0.0, self._grace_ends - self._clock.elapsed())
+            due.append(self._clock.now() + timedelta(seconds=left))
+        return min(due, default=None)
+
+    def _refill(self) -> list[Input]:
+        """Read on where a window of the engine ran empty."""
+        pending, queued = self._engine.hunger() if self._engine else (False, False)
+        if not (pending or queued):
+            return []
+        try:
+            refilled = Refilled(
+                pending=self._store.pending(REFILL) if pending else None,
+                queued=self._store.queued(REFILL) if queued else None,
+            )
+        except StoreUnavailable as error:
+            logger.error("%s", error)
+            self._engine = None
+            return []
+        return [refilled]
+
+    def _clock_step(self) -> list[Input]:
+        """Compare the wall clock with elapsed time, to tell the engine when it was set."""
+        offset = self._clock.now() - EPOCH - timedelta(seconds=self._clock.elapsed())
+        before, self._offset = self._offset, offset
+        if before is None or abs(offset - before) < STEP:
+            return []
+        logger.warning("the wall clock was set by %+.3f s", (offset - before).total_seconds())
+        return [ClockStepped(offset - before)]
+
+    # -- a turn, and its one recovery path -------------------------------------------------------
+
+    def _turn(self, inputs: Sequence[Input]) -> None:
+        error = self._try(inputs)
+        if error is None:
+            return
+        if self._try([]) is not None:  # the store itself is unwell: nothing can be decided now
+            for item in inputs:
+                self._give_up(item, error)
+            return
+        for item in inputs:
+            if isinstance(item, Refilled):
+                continue  # a rebuilt engine has read anew
+            alone = self._try([item])
+            if alone is not None:
+                self._give_up(item, alone)
+                self._try([])
+
+    def _try(self, inputs: Sequence[Input]) -> Exception | None:
+        """Do one turn and return what went wrong; the engine is gone then."""
+        try:
+            self._decide(inputs)
+        except StoreError as error:
+            logger.error("%s", error)
+            self._refused = error if isinstance(error, StoreRefused) else None
+            return error
+        # The loop's last line: a defect of ours must not end the thread that owns everything.
+        except Exception as error:
+            logger.exception("a turn failed")
+            return error
+        return None
+
+    def _decide(self, inputs: Sequence[Input]) -> None:
+        """One turn: decide, commit, act."""
+        engine, self._engine = self._engine, None
+        if engine is None:
+            engine, inputs = self._make_engine(), [*self._restored(), *inputs]
+        if absent := engine.absent(inputs):
+            inputs = [Found(self._store.find(absent)), *inputs]
+        turn = engine.turn(inputs, self._clock.now())
+        if turn.changes:
+            self._store.commit(turn.changes)
+        self._engine = engine
+        self._has_decided = True
+        self._act(turn)
+
+    def _restored(self) -> list[Input]:
+        """What a new engine is told first."""
+        jobs, live = self._store.load()
+        restored = Restored(
+            jobs=jobs,
+            live=live,
+            pending=self._store.pending(REFILL),
+            queued=self._store.queued(REFILL),
+            alive=frozenset(self._alive),
+            restart=not self._has_decided,
+        )
+        inputs: list[Input] = [restored]
+        if self._refused is not None:
+            inputs.append(Refused(self._refused.occurrences))
+            self._refused = None
+        if self._grace_ends is not None:
+            inputs.append(Draining())
+        return inputs
+
+    def _give_up(self, item: Input, error: Exception) -> None:
+        """Answer a request that cannot be done; keep what happened until it can be written."""
+        if isinstance(item, Request):
+            refusal = error if isinstance(error, TaskdError) else StoreUnavailable(str(error))
+            self.inbox.reply(Reply(item.ticket, error=refusal))
+        elif not isinstance(item, Refilled | Found):
+            self._unwritten.append(item)
+
+    def _act(self, turn: Turn) -> None:
+        """Do what the committed turn asks for."""
+        for attempt in turn.changes.attempts:
+            self._alive.discard((attempt.run, attempt.number))
+        for start in turn.starts:
+            self._alive.add((start.run.id, start.run.attempt))
+            self._executor.start(start)
+        for interrupt in turn.interrupts:
+            self._executor.interrupt(interrupt.run)
+        for reply in turn.replies:
+            self.inbox.reply(reply)
+        for change in turn.changes.runs.values():
+            if change.after.state.is_final:
+                self._on_end(change.after)
+                self.inbox.run_ended(change.after)
+
+    def _read(self, read: Query | Watch) -> None:
+        try:
+            if isinstance(read, Watch):
+                self._begin_watch(read)
+            elif read.answer.set_running_or_notify_cancel():
+                read.answer.set_result(read.read())
+        # Whatever a read raises belongs to the one who asked.
+        except Exception as error:  # noqa: BLE001
+            read.answer.set_exception(error)
+
+    def _begin_watch(self, watch: Watch) -> None:
+        self.inbox.keep_watch(watch)
+        for run in self._store.find([RunId(watch.task)]):
+            if run.state.is_final:
+                self.inbox.run_ended(run)
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _begin_to_stop(self, grace: timedelta) -> list[Input]:
+        self._executor.stopping()
+        self._grace_ends = self._clock.elapsed() + grace.total_seconds()
+        return [Draining()]
+
+    def _is_grace_over(self) -> bool:
+        return self._grace_ends is not None and self._clock.elapsed() >= self._grace_ends
+
+    def _is_over(self) -> bool:
+        if self._grace_ends is None:
+            return False
+        if self._engine is None:
+            return self._is_grace_over()
+        return not self._engine.running

@@ -1,0 +1,321 @@
+"""Scheduler: the library. It composes core, loop, store and executor, for the daemon too."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from taskd.clock import SystemClock
+from taskd.core.engine import Engine
+from taskd.core.job import Call, Job, JobName, Source
+from taskd.core.messages import Added
+from taskd.core.messages import Task as TaskInput
+from taskd.core.ports import Clock
+from taskd.core.run import Run
+from taskd.core.schedule import Every
+from taskd.errors import NotImportable
+from taskd.executors.call import resolve
+from taskd.executors.objects import LocalCall, Objects
+from taskd.executors.threads import Threads
+from taskd.ids import new_id
+from taskd.loop import Loop
+from taskd.stores import open_store
+from taskd.stores.history import History
+from taskd.task import OneTime, Periodic, Task, TaskError
+from taskd.twins import AsyncTwins
+
+T = TypeVar("T")
+
+
+class Scheduler(AsyncTwins):
+    """Runs callables at a time or periodically, in a pool of threads.
+
+    Without `store` everything is in memory: any callable will do and results are the objects
+    themselves. With ``"sqlite:///jobs.db"`` tasks survive restarts and crashes: callables must be
+    importable, arguments and results are JSON. It starts by itself with the first call and never
+    keeps the interpreter from exiting. Every method may be called from any thread.
+
+    `workers` is how many tasks run at once. `durability` is ``"full"`` (a schedule that was
+    acknowledged survives a power loss) or ``"normal"`` (a crash of the process). `folder` is what a
+    relative store path is relative to. `on_end` is told of each finished run, on a thread that must
+    not be held up.
+
+    Raises:
+        StoreLocked: Another process has the store.
+        StoreUnusable: The store cannot be served.
+    """
+
+    def __init__(
+        self,
+        store: str | None = None,
+        *,
+        workers: int = 8,
+        durability: str = "full",
+        folder: Path | None = None,
+        clock: Clock | None = None,
+        on_end: Callable[[Run], None] = lambda _: None,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self._store = open_store(store, folder=folder, full_durability=durability == "full")
+        self.objects: Objects | None = Objects() if self._store.path is None else None
+        self._has_started = False
+        node, pid = socket.gethostname(), os.getpid()
+        self._loop = Loop(
+            store=self._store,
+            clock=self.clock,
+            engine=partial(Engine, node=node, pid=pid, workers=workers, new_id=new_id),
+            executor=self._make_executor,
+            on_end=partial(self._ended, on_end),
+        )
+        self.inbox = self._loop.inbox
+
+    def _make_executor(self, report: Callable[..., None]) -> Threads:
+        self.executor = Threads(report, self.clock.now, objects=self.objects)
+        return self.executor
+
+    def _ended(self, on_end: Callable[[Run], None], run: Run) -> None:
+        if self.objects is not None and run.call is not None:
+            self.objects.forget(run.call.target)
+        on_end(run)
+
+    # -- scheduling ------------------------------------------------------------------------------
+
+    def schedule_one_time(
+        self,
+        function: Callable[..., object],
+        when: datetime,
+        *,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        priority: int = 0,
+    ) -> str:
+        """Call `function` once, at `when`, and return the task's id.
+
+        A naive `when` is local time; one that is past runs at once. `priority` is -100..100.
+
+        Raises:
+            TypeError: The arguments do not fit the function's signature.
+            NotImportable: The store is durable and the function cannot be imported by name.
+            InvalidJob: The store is durable and an argument is not JSON; or a bad priority.
+        """
+        return self.schedule_many([OneTime(function, when, args, kwargs or {}, priority)])[0]
+
+    def schedule_periodic(
+        self,
+        function: Callable[..., object],
+        interval: timedelta,
+        *,
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+        carry: bool = False,
+        priority: int = 0,
+    ) -> str:
+        """Call `function` at once and then every `interval` (at least 0.1 s); return the task's id.
+
+        The grid is fixed: a late call does not move the next. A call still running when the next is
+        due makes that one be skipped. With `carry` each result replaces the first argument of the
+        next call; a call that raises leaves it as it was.
+
+        Raises:
+            TypeError: The arguments do not fit the function's signature.
+            NotImportable: The store is durable and the function cannot be imported by name.
+            InvalidJob: The interval is too short; the store is durable and an argument is not JSON.
+        """
+        task = Periodic(function, interval, args, kwargs or {}, carry, priority)
+        return self.schedule_many([task])[0]
+
+    def schedule_many(self, tasks: Sequence[OneTime | Periodic]) -> list[str]:
+        """Schedule all of `tasks`, or none, in one commit; return their ids in the same order.
+
+        Raises what `schedule_one_time` and `schedule_periodic` raise, before anything is scheduled.
+        """
+        now = self.clock.now()
+        ids, jobs, one_time = list[str](), list[Job](), list[TaskInput]()
+        calls: dict[str, LocalCall] = {}
+        for task in tasks:
+            task_id = new_id(now)
+            call = self._call(task, task_id, calls)
+            if isinstance(task, OneTime):
+                due_at = task.when.astimezone(UTC)
+                one_time.append(TaskInput(task_id, call, due_at, _priority(task.priority)))
+            else:
+                jobs.append(
+                    Job(
+                        name=JobName(task_id),
+                        call=call,
+                        schedule=Every(task.interval),
+                        source=Source.API,
+                        priority=task.priority,
+                        carry=task.carry,
+                    )
+                )
+            ids.append(task_id)
+        self.start()
+        added = Added(jobs=tuple(jobs), tasks=tuple(one_time), actor="library")
+        if self.objects is not None:
+            self.objects.calls.update(calls)
+            self.inbox.post(added)
+        else:
+            self.inbox.ask(added).result()
+        return ids
+
+    def _call(self, task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall]) -> Call:
+        """Check what is to be called, and name it for the store."""
+        _check_arguments(task)
+        if self.objects is not None:
+            target = f"local:{task_id}"
+            calls[target] = LocalCall(task.function, tuple(task.args), dict(task.kwargs))
+            return Call(target)
+        call = Call(target_of(task.function), tuple(task.args), dict(task.kwargs))
+        try:
+            json.dumps([call.args, call.kwargs], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
+            ) from None
+        return call
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    def task(self, task_id: str) -> Task:
+        """Return the handle of a task. Raises UnknownTask."""
+        return Task(self, task_id)
+
+    def get_task_status(self, task_id: str) -> str:
+        """Return PENDING, QUEUED, RUNNING, SUCCEEDED, FAILED, DEAD or CANCELLED.
+
+        A periodic task is RUNNING while a run is under way, else PENDING, CANCELLED once stopped.
+
+        Raises:
+            UnknownTask: There is no such task.
+        """
+        return self.task(task_id).status()
+
+    def get_task_result(self, task_id: str, timeout: float | None = None) -> Any:
+        """Return what the latest finished run returned; None when there is nothing (yet).
+
+        With `timeout` (seconds) wait for the first run to finish.
+
+        Raises:
+            UnknownTask: There is no such task.
+            TimeoutError: Nothing finished in time.
+        """
+        task = self.task(task_id)
+        if timeout is not None:
+            task.wait(timeout)
+        return task.latest_result()
+
+    def get_task_error(self, task_id: str) -> TaskError | None:
+        """Return the error of the latest finished run, None when it did not fail.
+
+        Raises:
+            UnknownTask: There is no such task.
+        """
+        return self.task(task_id).latest_error()
+
+    def stop_task(self, task_id: str) -> str:
+        """Stop a task and return the state it is in then; see `Task.cancel`.
+
+        Raises:
+            UnknownTask: There is no such task.
+        """
+        task = self.task(task_id)
+        task.cancel()
+        return task.status()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start, if that has not happened: what waits in a durable store runs from here on."""
+        if not self._has_started:
+            self._has_started = True
+            self._loop.start()
+
+    def shutdown(self, *, wait: bool = True, grace: timedelta = timedelta(seconds=30)) -> None:
+        """Start nothing more, let running tasks end within `grace`, hand back the rest, close.
+
+        Without `wait` return at once and let that happen. May be called again with a shorter grace.
+        """
+        self.start()
+        self._loop.stop(grace)
+        if wait:
+            self._loop.join()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until a shutdown has come to its end; return whether it has."""
+        return self._loop.join(timeout_s)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    # -- for the handle, the API and the daemon ---------------------------------------------------
+
+    def read(self, read: Callable[[History], T]) -> T:
+        """Return `read` of the store as of the last commit; in memory on the loop's thread."""
+        if self._store.path is None:
+            return self.read_in_turn(read)
+        with self._store.history() as history:
+            return read(history)
+
+    def read_in_turn(self, read: Callable[[History], T]) -> T:
+        """Return `read` of the store once everything that was posted before is done."""
+        self.start()
+
+        def borrowed() -> T:
+            with self._store.history() as history:
+                return read(history)
+
+        return cast("T", self.inbox.query(borrowed).result())
+
+
+def target_of(function: Callable[..., object]) -> str:
+    """Return the importable name of a function, ``package.module:attr.path``.
+
+    Raises:
+        NotImportable: It has none: a lambda, a nested function, a bound method, a partial.
+    """
+    module = getattr(function, "__module__", None)
+    path = getattr(function, "__qualname__", None)
+    if not module or not path or "<" in path:
+        raise NotImportable(
+            repr(function), "a durable scheduler needs a function that can be imported by name"
+        )
+    target = f"{module}:{path}"
+    if resolve(target) is not function:
+        raise NotImportable(target, "the name leads to something else than the given function")
+    return target
+
+
+def _check_arguments(task: OneTime | Periodic) -> None:
+    if not callable(task.function):
+        raise TypeError(f"{task.function!r} is not callable")
+    try:
+        signature = inspect.signature(task.function)
+    except ValueError:
+        return  # some builtins do not tell their signature
+    signature.bind(*task.args, **task.kwargs)
+    if isinstance(task, Periodic) and task.carry and not task.args:
+        raise TypeError("carry replaces the first argument, and there is none: give args=[...]")
+
+
+def _priority(priority: int) -> int:
+    if not -100 <= priority <= 100:
+        raise ValueError(f"priority {priority} is outside -100..100")
+    return priority

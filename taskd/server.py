@@ -1,0 +1,308 @@
+"""Server: the API as HTTP on a Unix socket, in a thread with an event loop of its own.
+
+aiohttp serves it: it gives the peer's credentials from the transport, caps bodies, times readers,
+streams, and its loop sleeps when nobody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from taskd import api
+from taskd.config.entry import InvalidEntry
+from taskd.config.report import problem_json
+from taskd.core.run import RunState
+from taskd.errors import (
+    ConfigError,
+    Conflict,
+    InvalidJob,
+    SocketUnusable,
+    Stopped,
+    StoreUnavailable,
+    TaskdError,
+    UnknownTask,
+)
+from taskd.views import Document
+
+logger = logging.getLogger("taskd.server")
+
+BODY_LIMIT: Final = 1024 * 1024
+READ_TIMEOUT_S: Final = 10.0  # for a body to arrive, and for a head on a new connection
+LONGEST_POLL_S: Final = 300.0
+LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ApiFunction = Callable[[api.Host, api.Ask], object]
+
+ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
+    ("GET", "/v1/ping", api.ping, HTTPStatus.OK),
+    ("GET", "/v1/status", api.status, HTTPStatus.OK),
+    ("POST", "/v1/jobs", api.add, HTTPStatus.CREATED),
+    ("GET", "/v1/jobs/{name}", api.job, HTTPStatus.OK),
+    ("DELETE", "/v1/jobs/{name}", api.remove, HTTPStatus.OK),
+    ("POST", "/v1/jobs/{name}/stop", api.stop_job, HTTPStatus.OK),
+    ("POST", "/v1/jobs/{name}/pause", api.pause_job, HTTPStatus.OK),
+    ("POST", "/v1/jobs/{name}/resume", api.resume_job, HTTPStatus.OK),
+    ("POST", "/v1/jobs/{name}/trigger", api.trigger, HTTPStatus.CREATED),
+    ("POST", "/v1/pause", api.pause_all, HTTPStatus.OK),
+    ("POST", "/v1/resume", api.resume_all, HTTPStatus.OK),
+    ("GET", "/v1/next", api.next_due, HTTPStatus.OK),
+    ("GET", "/v1/runs", api.runs, HTTPStatus.OK),
+    ("GET", "/v1/runs/{name}", api.run, HTTPStatus.OK),
+    ("POST", "/v1/runs/{name}/stop", api.stop_run, HTTPStatus.OK),
+    ("POST", "/v1/reload", api.reload, HTTPStatus.OK),
+    ("POST", "/v1/shutdown", api.shutdown, HTTPStatus.OK),
+]
+
+
+def listen(path: Path) -> socket.socket:
+    """Open the control socket, mode 0600 in a private directory; replace a stale one.
+
+    The caller holds the store's lock, so that two daemons never both find the socket stale.
+
+    Raises:
+        SocketUnusable: The path is too long, taken by a live daemon or by another kind of file.
+    """
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise SocketUnusable(
+            str(path), f"is over {LONGEST_PATH} bytes long; give a shorter --socket"
+        )
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_symlink() or path.exists():
+            _remove_stale(path)
+        before = os.umask(0o177)  # at start no other thread makes files yet
+        try:
+            control.bind(str(path))
+        finally:
+            os.umask(before)
+        control.listen(128)
+    except OSError as error:
+        control.close()
+        raise SocketUnusable(str(path), f"cannot be opened: {error.strerror}") from error
+    except SocketUnusable:
+        control.close()
+        raise
+    return control
+
+
+def _remove_stale(path: Path) -> None:
+    if not path.is_socket() or path.is_symlink():
+        raise SocketUnusable(str(path), "is there and is not a socket; move it, or give --socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise SocketUnusable(str(path), "another daemon answers there; stop it, or give --socket")
+
+
+class Server:
+    """Answers the API on an open socket until `close`."""
+
+    def __init__(self, host: api.Host, control: socket.socket) -> None:
+        self._host = host
+        self._control = control
+        self._path = Path(control.getsockname())
+        self._events = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="taskd-server", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer; returns when the socket is served."""
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._open(), self._events).result()
+
+    def close(self) -> None:
+        """Finish the requests under way, then remove the socket."""
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._events).result()
+        self._events.call_soon_threadsafe(self._events.stop)
+        self._thread.join()
+        self._events.close()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._events)
+        self._events.run_forever()
+
+    async def _open(self) -> None:
+        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_problems])
+        for method, path, function, status in ROUTES:
+            app.router.add_route(method, path, self._handler(function, status))
+        app.router.add_get("/v1/runs/{name}/wait", self._wait_for_run)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=READ_TIMEOUT_S,
+            shutdown_timeout=1.0,
+        )
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._control).start()
+
+    def _handler(self, function: ApiFunction, status: HTTPStatus) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            ask = await _read(request)
+            answer = await asyncio.to_thread(function, self._host, ask)
+            return _respond(answer, status)
+
+        return handle
+
+    async def _wait_for_run(self, request: web.Request) -> web.StreamResponse:
+        """Answer when the run is final, or as it stands when the time is up."""
+        ask = await _read(request)
+        try:
+            timeout_s = min(float(ask.query.get("timeout", "30")), LONGEST_POLL_S)
+        except ValueError:
+            raise InvalidJob("timeout", "expected seconds") from None
+        view = await asyncio.to_thread(api.run, self._host, ask)
+        if not RunState(str(view["state"])).is_final:
+            end: Future[Any] = self._host.scheduler.inbox.watch(str(view["id"]))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.wrap_future(end), timeout_s)
+            view = await asyncio.to_thread(api.run, self._host, ask)
+        return _respond(view, HTTPStatus.OK)
+
+
+async def _read(request: web.Request) -> api.Ask:
+    """Return the request as the API takes it. Raises `_Refused`."""
+    uid = _peer(request)
+    if uid not in (0, os.geteuid()):
+        raise _Refused(HTTPStatus.FORBIDDEN, "forbidden", f"uid {uid} may not use this daemon")
+    body: object = {}
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            text = await request.read()
+    except TimeoutError:
+        raise _Refused(
+            HTTPStatus.REQUEST_TIMEOUT, "timeout", "the body did not arrive in time"
+        ) from None
+    if text:
+        try:
+            body = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body must be a JSON object")
+    name = request.match_info.get("name", "")
+    return api.Ask(name=name, query=dict(request.query), body=body, actor=f"uid:{uid}")
+
+
+def _refuse_constant(word: str) -> object:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _peer(request: web.Request) -> int:
+    """Return the uid at the other end, as the kernel knows it: unix(7), SO_PEERCRED."""
+    transport = request.transport
+    if transport is None:
+        raise _Refused(HTTPStatus.FORBIDDEN, "forbidden", "the peer is gone")
+    peer: socket.socket = transport.get_extra_info("socket")
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    return int(uid)
+
+
+# -- answers ------------------------------------------------------------------------------------
+
+
+class _Refused(TaskdError):
+    """A request that never reached the API."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(detail)
+
+
+def _respond(answer: object, status: HTTPStatus) -> web.Response:
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    body = text.encode("utf-8", "backslashreplace")
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+@web.middleware
+async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal into a problem document (RFC 9457)."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"
+        return _problem(status, code, f"a body is at most {BODY_LIMIT} bytes")
+    except web.HTTPException as error:
+        status = HTTPStatus(error.status)
+        code = "not_found" if status is HTTPStatus.NOT_FOUND else status.name.lower()
+        return _problem(status, code, f"{request.method} {request.path}: {status.phrase}")
+    except TaskdError as error:
+        return _refusal(error)
+    # A defect answers this request alone; the daemon's log has it.
+    except Exception:
+        logger.exception("%s %s failed", request.method, request.path)
+        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "see the daemon's log")
+
+
+def _refusal(error: TaskdError) -> web.Response:
+    more: Document = {}
+    match error:
+        case _Refused():
+            status, code = error.status, error.code
+        case UnknownTask():
+            status, code = HTTPStatus.NOT_FOUND, f"unknown_{error.kind}"
+            if error.nearest:
+                more["hint"] = error.nearest
+        case Conflict():
+            status, code = HTTPStatus.CONFLICT, "conflict"
+            if error.run:
+                more["run"] = error.run
+        case InvalidEntry():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"
+            more["problems"] = [
+                {"key": flaw.key, "message": flaw.message, "hint": flaw.hint}
+                for flaw in error.problems
+            ]
+        case InvalidJob():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"
+            problem = {"key": error.key, "message": error.message, "hint": error.hint}
+            more["problems"] = [problem]
+        case ConfigError():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "config_invalid"
+            more["problems"] = [problem_json(problem) for problem in error.problems]
+        case Stopped():
+            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "stopping"
+        case StoreUnavailable():
+            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable"
+        case _:
+            logger.error("an error without a code of its own", exc_info=error)
+            status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "internal"
+    return _problem(status, code, str(error), more)
+
+
+def _problem(
+    status: HTTPStatus, code: str, detail: str, more: Document | None = None
+) -> web.Response:
+    document: Document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": code,
+        "detail": detail,
+    }
+    response = _respond(document | (more or {}), status)
+    response.content_type = "application/problem+json"
+    return response

@@ -1,0 +1,38 @@
+"""Stores: where taskd keeps what it decided. `open_store` chooses one by its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from taskd.errors import StoreUnusable
+from taskd.stores.sqlite import SqliteStore
+
+
+def open_store(
+    url: str | None, *, folder: Path | None = None, full_durability: bool = True
+) -> SqliteStore:
+    """Open the store at `url`, or one in memory when it is None.
+
+    ``sqlite:///NAME`` with a bare name, or a path that begins with a dot, lies in `folder`
+    (default: the working directory); with any other path it is absolute, so that
+    ``sqlite:///var/lib/taskd/taskd.db`` is ``/var/lib/taskd/taskd.db``.
+
+    Raises:
+        StoreUnusable: The address is not one taskd knows, or what lies there cannot be served.
+        StoreLocked: Another process has it.
+    """
+    if url is None:
+        return SqliteStore(None)
+    return SqliteStore(sqlite_path(url, folder or Path.cwd()), full_durability=full_durability)
+
+
+def sqlite_path(url: str, folder: Path) -> Path:
+    """Return the file that a ``sqlite:///`` address names."""
+    scheme, found, path = url.partition(":///")
+    if scheme != "sqlite" or not found or not path:
+        raise StoreUnusable(url, "is not a store's address", "write sqlite:///path/to/taskd.db")
+    if path.startswith(("/", "~")):
+        return Path(path).expanduser()
+    if path.startswith(".") or "/" not in path:
+        return folder / path
+    return Path("/") / path

@@ -1,0 +1,99 @@
+"""History: what readers ask of the store, on a read-only connection, in short queries."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+from taskd.core.job import JobName
+from taskd.core.record import JobRecord, Skip
+from taskd.core.run import Attempt, Run, RunId, RunState, microseconds
+from taskd.stores import rows
+
+IDS_IN_A_STATEMENT = (
+    500  # SQLite allows 32,766 variables; short statements let the writer checkpoint
+)
+
+
+class History:
+    """Reads jobs, runs, attempts and skips as they were at the last commit."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def jobs(self) -> list[JobRecord]:
+        """Return every job, by name."""
+        return [
+            rows.job_record(row) for row in self._db.execute("SELECT * FROM jobs ORDER BY name")
+        ]
+
+    def job(self, name: str) -> JobRecord | None:
+        """Return one job, or None."""
+        row = self._db.execute("SELECT * FROM jobs WHERE name = ?", (name,)).fetchone()
+        return None if row is None else rows.job_record(row)
+
+    def job_names(self) -> list[str]:
+        """Return the names of all jobs."""
+        return [row[0] for row in self._db.execute("SELECT name FROM jobs ORDER BY name")]
+
+    def has_runs_of(self, job: str) -> bool:
+        """Return whether there is any run of a job, be it removed since."""
+        row = self._db.execute("SELECT 1 FROM runs WHERE job = ? LIMIT 1", (job,)).fetchone()
+        return row is not None
+
+    def run(self, run: str) -> Run | None:
+        """Return one run, or None."""
+        row = self._db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
+        return None if row is None else rows.run_from(row)
+
+    def runs_by_id(self, runs: Iterable[RunId]) -> dict[RunId, Run]:
+        """Return those of the runs that exist, by id."""
+        wanted, found = list(runs), {}
+        for start in range(0, len(wanted), IDS_IN_A_STATEMENT):
+            part = wanted[start : start + IDS_IN_A_STATEMENT]
+            marks = ", ".join("?" * len(part))
+            statement = f"SELECT * FROM runs WHERE id IN ({marks})"
+            for row in self._db.execute(statement, part):
+                run = rows.run_from(row)
+                found[run.id] = run
+        return found
+
+    def running(self) -> list[Run]:
+        """Return the runs that execute now."""
+        statement = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
+        return [rows.run_from(row) for row in self._db.execute(statement)]
+
+    def runs(
+        self,
+        *,
+        job: str | None = None,
+        states: Iterable[RunState] = (),
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> list[Run]:
+        """Return runs, newest first: of one job, in some states, due since an instant."""
+        terms, values = ["1"], list[object]()
+        if job is not None:
+            terms.append("job = ?")
+            values.append(job)
+        wanted = [state.value for state in states]
+        if wanted:
+            terms.append(f"state IN ({', '.join('?' * len(wanted))})")
+            values.extend(wanted)
+        if since is not None:
+            terms.append("scheduled_at >= ?")
+            values.append(microseconds(since))
+        where = " AND ".join(terms)
+        statement = f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT ?"
+        return [rows.run_from(row) for row in self._db.execute(statement, (*values, limit))]
+
+    def attempts(self, run: str) -> list[Attempt]:
+        """Return the ended attempts of a run, in order."""
+        statement = "SELECT * FROM attempts WHERE run = ? ORDER BY number"
+        return [rows.attempt_from(row) for row in self._db.execute(statement, (run,))]
+
+    def skips(self, job: JobName) -> list[Skip]:
+        """Return the decisions to skip occurrences of a job, in order."""
+        statement = "SELECT * FROM skips WHERE job = ? ORDER BY first_at"
+        return [rows.skip_from(row) for row in self._db.execute(statement, (job,))]

@@ -1,0 +1,88 @@
+-- Instants are whole microseconds since the Unix epoch; states are the words of the specification.
+
+CREATE TABLE jobs (
+  name         TEXT PRIMARY KEY,
+  version      INTEGER NOT NULL,
+  definition   TEXT NOT NULL,
+  source       TEXT NOT NULL,
+  state        TEXT NOT NULL,
+  created_at   INTEGER NOT NULL,
+  anchor_at    INTEGER NOT NULL,
+  next_due_at  INTEGER,
+  pause_reason TEXT NOT NULL,
+  paused_until INTEGER,
+  counts       TEXT NOT NULL,
+  last_run     TEXT,
+  carried      TEXT
+) STRICT, WITHOUT ROWID;
+
+-- A run without a job is a task of the library and brings its own call.
+CREATE TABLE runs (
+  id           TEXT PRIMARY KEY,
+  job          TEXT,
+  origin       TEXT NOT NULL,
+  state        TEXT NOT NULL,
+  scheduled_at INTEGER NOT NULL,
+  due_at       INTEGER NOT NULL,
+  rank         INTEGER NOT NULL,
+  priority     INTEGER NOT NULL,
+  call         TEXT,
+  queued_at    INTEGER,
+  started_at   INTEGER,
+  finished_at  INTEGER,
+  attempt      INTEGER NOT NULL,
+  crashes      INTEGER NOT NULL,
+  stopping     INTEGER NOT NULL,
+  reason       TEXT NOT NULL,
+  result       TEXT,
+  result_repr  INTEGER NOT NULL,
+  error        TEXT,
+  node         TEXT NOT NULL,
+  pid          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The two ordered sets of waiting runs, and the few that are live: nothing else is ever scanned.
+CREATE INDEX runs_pending ON runs (due_at, id) WHERE state IN ('PENDING', 'RETRYING');
+CREATE INDEX runs_queued ON runs (rank, id) WHERE state = 'QUEUED';
+CREATE INDEX runs_running ON runs (id) WHERE state = 'RUNNING';
+CREATE INDEX runs_live ON runs (job)
+  WHERE job IS NOT NULL AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING');
+CREATE INDEX runs_by_job ON runs (job, id) WHERE job IS NOT NULL;
+
+-- One decision for every due instant, whoever makes it.
+CREATE UNIQUE INDEX runs_occurrence ON runs (job, scheduled_at)
+  WHERE job IS NOT NULL AND origin = 'schedule';
+
+CREATE TABLE attempts (
+  run         TEXT NOT NULL,
+  number      INTEGER NOT NULL,
+  outcome     TEXT NOT NULL,
+  started_at  INTEGER NOT NULL,
+  finished_at INTEGER NOT NULL,
+  node        TEXT NOT NULL,
+  pid         INTEGER NOT NULL,
+  error       TEXT,
+  PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+
+-- Occurrences that never became runs.
+CREATE TABLE skips (
+  job        TEXT NOT NULL,
+  first_at   INTEGER NOT NULL,
+  last_at    INTEGER NOT NULL,
+  count      INTEGER NOT NULL,
+  reason     TEXT NOT NULL,
+  decided_at INTEGER NOT NULL,
+  PRIMARY KEY (job, first_at)
+) STRICT, WITHOUT ROWID;
+
+-- The journal: what changed, in the order of the commits; never updated.
+CREATE TABLE events (
+  seq   INTEGER PRIMARY KEY,
+  at    INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  kind  TEXT NOT NULL,
+  job   TEXT,
+  run   TEXT,
+  data  TEXT NOT NULL
+) STRICT;

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Taskd
+
+
+def test_explain_gives_words_and_the_next_instants_in_the_zone(taskd: Taskd) -> None:
+    flags = ["--timezone", "America/New_York", "--after", "2026-01-02T00:00", "-n", "2"]
+    ended = taskd("explain", "30 2 * * mon-fri", *flags)
+    words, *dues = ended.out.splitlines()
+    assert (ended.status, words) == (0, "at 02:30, Monday to Friday")
+    assert [due[:23] for due in dues] == ["2026-01-02 02:30:00 EST", "2026-01-05 02:30:00 EST"]
+
+
+def test_explain_json_has_instants_in_utc(taskd: Taskd) -> None:
+    flags = ["--after", "2026-01-02T00:00:00Z", "-n", "1", "--json"]
+    assert json.loads(taskd("explain", "@daily", *flags).out) == {
+        "expression": "@daily",
+        "timezone": "Europe/Berlin",
+        "description": "at 00:00, every day",
+        "next": ["2026-01-02T23:00:00Z"],
+    }
+
+
+def test_explain_takes_an_interval(taskd: Taskd) -> None:
+    flags = ["--after", "2026-01-02T00:00:00Z", "-n", "2", "--json"]
+    explained = json.loads(taskd("explain", "1m30s", *flags).out)
+    assert explained["next"] == ["2026-01-02T00:01:30Z", "2026-01-02T00:03:00Z"]
+
+
+@pytest.mark.parametrize("expression", ["0 25 * * *", "5 apples", "10s5", "0 0 30 2 *"])
+def test_explain_refuses_what_is_no_schedule(taskd: Taskd, expression: str) -> None:
+    ended = taskd("explain", expression)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("taskd: ")
+
+
+def test_explain_ends_with_the_calendar(taskd: Taskd) -> None:
+    assert taskd("explain", "1h", "--after", "9999-12-31T22:30:00Z").status == 0
+
+
+def test_check_counts_the_jobs_of_a_good_file(taskd: Taskd, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.toml"
+    file.write_text('[jobs.a]\ncall = "os:getpid"\nevery = "10s"\n')
+    assert taskd("check", str(file)).out == "ok: 1 job\n"
+    assert json.loads(taskd("check", str(file), "--json").out) == {"ok": True, "problems": []}
+
+
+def test_check_reports_every_problem_with_its_place(taskd: Taskd, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.toml"
+    file.write_text('[jobs.a]\ncall = "os:getpid"\ncron = "0 25 * * *"\nevrey = "10s"\n')
+    ended = taskd("check", str(file))
+    assert ended.status == 78
+    assert f"{file}:3:" in ended.out
+    assert f"{file}:4:" in ended.out
+    report = json.loads(taskd("check", str(file), "--json").out)
+    assert report["ok"] is False
+    assert {problem["line"] for problem in report["problems"]} == {3, 4}
+
+
+def test_check_of_a_file_that_is_not_there_is_a_problem_of_the_file(
+    taskd: Taskd, tmp_path: Path
+) -> None:
+    assert taskd("check", str(tmp_path / "none.toml")).status == 78

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import taskd
+from tests.unit.cli.conftest import Taskd
+from tests.unit.cli.peer import Peer
+
+ROOT = Path(taskd.__file__).parent.parent
+VERBS = (
+    *("run", "check", "status", "add", "stop", "remove", "pause", "resume", "trigger", "next"),
+    *("runs", "result", "error", "wait", "explain", "reload", "shutdown", "ping"),
+)
+
+
+def test_ping_loads_nothing_of_the_engine_and_no_table_of_rich(peer: Peer) -> None:
+    peer.answers_with("GET", "/v1/ping", {"version": "0.1.0", "pid": 7})
+    script = (
+        "import sys; from taskd.cli import main\n"
+        "main(['ping']); print(*sys.modules, file=sys.stderr)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stderr.split()
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("taskd.")}
+    assert rooms == {"cli", "client", "errors", "places"}
+    heavy = {"rich", "croniter", "watchdog", "aiohttp", "asyncio", "sqlite3"}
+    assert not heavy & {name.partition(".")[0] for name in loaded}
+
+
+def test_the_version_is_that_of_the_project(taskd_process: Taskd) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert taskd.__version__ == project["version"]
+    ended = taskd_process("--version")
+    assert (ended.status, ended.out) == (0, f"taskd {taskd.__version__}\n")
+
+
+def test_help_lists_the_verbs_of_the_contract_and_no_other(taskd_process: Taskd) -> None:
+    ended = taskd_process("--help")
+    listed = re.findall(r"^  ([a-z]+)  ", ended.out.partition("Commands:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(VERBS)
+    assert "\x1b" not in ended.out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from taskd.cli import main
+
+    assert main([verb, "--help"]) == 0
+    assert verb in capsys.readouterr().out
+
+
+def test_public_names_come_from_where_they_are_defined() -> None:
+    from taskd.errors import Cancel, Conflict, InvalidJob, TaskdError, UnknownTask
+
+    assert taskd.TaskdError is TaskdError
+    assert (taskd.Cancel, taskd.Conflict) == (Cancel, Conflict)
+    assert (taskd.InvalidJob, taskd.UnknownTask) == (InvalidJob, UnknownTask)
+    assert {"Scheduler", "current_run", "Cancel"} <= set(dir(taskd))
+
+
+def test_every_public_name_can_be_had() -> None:
+    names = [name for name in dir(taskd) if not name.startswith("_")]
+    for name in names:
+        assert getattr(taskd, name) is not None
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        taskd.nonsense  # noqa: B018

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
+from taskd.config.keys import JOB_KEYS, LATER_JOB_KEYS, SYNONYMS
+from taskd.config.shape import Flaw
+from taskd.core.cron import Cron
+from taskd.core.job import Job, Source
+from taskd.core.schedule import At, Every, Mode
+from tests.unit.config.toml_documents import values
+
+CALL = {"call": "myapp.health:ping"}
+
+
+def job(entry: Mapping[str, object], name: str = "heartbeat") -> Job:
+    return job_from_entry(name, entry, source=Source.CLI, timezone="Europe/Berlin")
+
+
+def refusals(entry: Mapping[str, object], name: str = "heartbeat") -> dict[str, Flaw]:
+    with pytest.raises(InvalidEntry) as refusal:
+        job(entry, name)
+    assert refusal.value.name == name
+    return {flaw.key: flaw for flaw in refusal.value.problems}
+
+
+def test_every_supported_key_reaches_the_job() -> None:
+    whole = job(
+        {
+            "call": "a.b:c.d",
+            "args": [1, "two", None],
+            "kwargs": {"x": {"y": [1.5]}},
+            "description": "Heart",
+            "tags": ["t"],
+            "enabled": False,
+            "every": "1m",
+            "mode": "fixed-delay",
+            "align": False,
+            "timezone": "Asia/Tokyo",
+            "priority": "high",
+            "carry": True,
+            "executor": "thread",
+        }
+    )
+    assert whole.call.target == "a.b:c.d"
+    assert (whole.call.args, whole.call.kwargs) == ((1, "two", None), {"x": {"y": [1.5]}})
+    assert (whole.description, whole.tags, whole.enabled) == ("Heart", ("t",), False)
+    assert whole.schedule == Every(timedelta(minutes=1), Mode.FIXED_DELAY)
+    assert (whole.priority, whole.carry, whole.source) == (50, True, Source.CLI)
+
+
+def test_a_job_without_a_trigger_has_no_schedule() -> None:
+    assert job(CALL).schedule is None
+
+
+@pytest.mark.parametrize("cron", ["@daily", ["0 1 * * *", "0 2 * * *"]])
+def test_cron_takes_one_expression_or_a_list(cron: str | list[str]) -> None:
+    expressions = (cron,) if isinstance(cron, str) else tuple(cron)
+    assert job(CALL | {"cron": cron}).schedule == Cron(expressions, "Europe/Berlin", "heartbeat")
+    tokyo = job(CALL | {"cron": cron, "timezone": "Asia/Tokyo"})
+    assert tokyo.schedule == Cron(expressions, "Asia/Tokyo", "heartbeat")
+
+
+def test_at_reads_local_times_on_the_clocks_of_the_job() -> None:
+    at = [datetime(2026, 12, 24, 18), "2026-12-24T18:00:00Z"]
+    utc = datetime(2026, 12, 24, 17, tzinfo=UTC)
+    assert job(CALL | {"at": at}).schedule == At((utc, datetime(2026, 12, 24, 18, tzinfo=UTC)))
+    tokyo = job(CALL | {"at": at[0], "timezone": "Asia/Tokyo"})
+    assert tokyo.schedule == At((datetime(2026, 12, 24, 9, tzinfo=UTC),))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("call", "no-colon"),
+        ("call", 3),
+        ("call", "local:name"),
+        ("args", "text"),
+        ("args", {"a": 1}),
+        ("kwargs", [1]),
+        ("description", 1),
+        ("tags", "one"),
+        ("enabled", "yes"),
+        ("enabled", 1),
+        ("every", 10),
+        ("every", "10"),
+        ("every", "1ms"),
+        ("every", None),
+        ("cron", "61 * * * *"),
+        ("cron", "0 0 30 2 *"),
+        ("cron", []),
+        ("cron", [1]),
+        ("cron", None),
+        ("at", time(18)),
+        ("at", []),
+        ("at", "2026-12-24"),
+        ("at", datetime(1, 1, 1)),
+        ("mode", "fixed"),
+        ("align", "yes"),
+        ("timezone", "Europe/Berlinn"),
+        ("timezone", ""),
+        ("priority", 101),
+        ("carry", 1),
+        ("carry", True),
+        ("executor", "process"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(key: str, value: object) -> None:
+    entry = CALL | {"every": "1s"} if key in {"mode", "align"} else CALL
+    assert list(refusals(entry | {key: value})) == [key]
+
+
+def test_wrong_items_are_told_one_by_one() -> None:
+    found = refusals(
+        CALL
+        | {
+            "args": [1, float("nan"), datetime(2026, 1, 1)],
+            "kwargs": {"a": {"from": "x.result"}, "b": float("inf")},
+            "tags": ["t", 2],
+        }
+    )
+    assert list(found) == ["args[1]", "args[2]", "kwargs.a", "kwargs.b", "tags[1]"]
+    assert "write it as text" in found["args[2]"].hint
+
+
+def test_all_problems_are_told_at_once() -> None:
+    entry = {"evry": "1s", "args": 1, "cron": "61 * * * *", "timeout": "1s"}
+    assert set(refusals(entry)) == {"evry", "args", "cron", "timeout", "call"}
+
+
+@pytest.mark.parametrize("name", ["", "a b", "..", "ä", "x" * 129, "a\n"])
+def test_a_name_that_cannot_be_is_refused(name: str) -> None:
+    assert list(refusals(CALL, name)) == ["name"]
+
+
+@pytest.mark.parametrize("key", sorted(LATER_JOB_KEYS))
+def test_a_key_of_later_versions_is_refused_as_such(key: str) -> None:
+    found = refusals(CALL | {key: 1})
+    assert list(found) == [key]
+    assert found[key].message == "not supported by this version"
+    assert found[key].at_key
+
+
+def test_an_unknown_key_is_told_the_nearest_one() -> None:
+    assert refusals(CALL | {"evry": "1s"})["evry"].hint == "did you mean every?"
+    assert refusals(CALL | {"zzz": 1})["zzz"].hint == ""
+
+
+@pytest.mark.parametrize(
+    ("synonym", "key"),
+    [
+        ("max_retries", "retry.max_attempts, which is not supported by this version"),
+        ("coalesce", "catchup, which is not supported by this version"),
+        ("tz", "timezone"),
+        ("interval", "every"),
+        ("seconds", "every"),
+        ("minutes", "every"),
+        ("schedule", "cron"),
+        ("crontab", "cron"),
+        ("trigger", "every, cron or at"),
+    ],
+)
+def test_a_synonym_is_told_the_right_key(synonym: str, key: str) -> None:
+    assert refusals(CALL | {synonym: 1})[synonym].hint == f"the key is {key}"
+
+
+@pytest.mark.parametrize("synonym", ["func", "function", "callable", "task"])
+def test_a_synonym_of_call_is_not_told_that_call_is_missing_too(synonym: str) -> None:
+    found = refusals({synonym: "a:b"})
+    assert list(found) == [synonym]
+    assert found[synonym].hint == "the key is call"
+
+
+def test_no_synonym_is_a_key_itself() -> None:
+    assert not SYNONYMS.keys() & (JOB_KEYS | LATER_JOB_KEYS)
+
+
+def test_a_job_without_a_call_is_told_how_to_write_one() -> None:
+    assert refusals({})["call"].hint == 'write call = "package.module:function"'
+
+
+def test_two_triggers_are_a_problem_that_names_both() -> None:
+    found = refusals(CALL | {"every": "1s", "cron": "@daily"})
+    assert list(found) == ["cron"]
+    assert "every" in found["cron"].message
+
+
+@pytest.mark.parametrize(("key", "value"), [("mode", "fixed-rate"), ("align", True)])
+def test_what_only_an_interval_has_is_refused_without_one(key: str, value: object) -> None:
+    assert list(refusals(CALL | {key: value})) == [key]
+    assert list(refusals(CALL | {key: value, "cron": "@daily"})) == [key]
+
+
+def test_a_fixed_delay_cannot_be_aligned() -> None:
+    entry = CALL | {"every": "1s", "mode": "fixed-delay", "align": True}
+    assert list(refusals(entry)) == ["align"]
+
+
+@pytest.mark.parametrize("key", ["call", "every", "cron", "at"])
+def test_defaults_hold_neither_a_call_nor_a_trigger(key: str) -> None:
+    assert default_flaws({key: "@daily"})[0].path == (key,)
+
+
+def test_defaults_are_judged_like_an_entry() -> None:
+    wrong = {"tiemzone": "UTC", "timezone": "Nowhere", "queue": "q", "priority": 5}
+    assert {flaw.key for flaw in default_flaws(wrong)} == {"tiemzone", "timezone", "queue"}
+
+
+def test_the_keys_of_a_job_win_over_defaults() -> None:
+    assert inherit({"priority": 1, "tags": ["a"]}, {"priority": 2}) == {
+        "priority": 2,
+        "tags": ["a"],
+    }
+
+
+def test_defaults_of_intervals_reach_the_jobs_that_have_one() -> None:
+    defaults = {"mode": "fixed-delay", "align": True}
+    assert inherit(defaults, {"every": "1s"}) == {"every": "1s", **defaults}
+    assert inherit(defaults, {"cron": "@daily"}) == {"cron": "@daily"}
+
+
+@given(st.dictionaries(st.sampled_from(sorted(JOB_KEYS)) | st.text(max_size=4), values))
+def test_no_entry_is_answered_by_anything_but_a_job_or_its_problems(
+    entry: dict[str, object],
+) -> None:
+    try:
+        assert job(entry).call.target == entry["call"]
+    except InvalidEntry as refusal:
+        assert refusal.problems
