@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -27,16 +28,17 @@ from taskd.config.load import Configuration, load
 from taskd.config.report import problem_json, render
 from taskd.config.settings import Reload
 from taskd.config.system_zone import system_zone
-from taskd.core.diff import Diff, diff
-from taskd.core.job import Job, JobName, Source
+from taskd.core.diff import Diff
+from taskd.core.job import Job, Source
 from taskd.core.messages import JobsDefined
 from taskd.core.record import JobRecord
 from taskd.errors import ConfigError, Conflict, Problem, SocketUnusable, Stopped, StoreError
 from taskd.places import socket_candidates, state_directory
+from taskd.reloading import old_code, refuse_bad_code, refuse_emptied, refuse_taken_names
 from taskd.runlog import Runlog
 from taskd.scheduler import Scheduler
 from taskd.server import Server, listen
-from taskd.systemd import Notifier
+from taskd.systemd import Notifier, watchdog_interval
 from taskd.views import Document, rfc3339
 from taskd.watch import Watcher
 
@@ -139,7 +141,7 @@ class Daemon:
         self._socket = Path()
         self._is_stopping = False
         try:
-            self._refuse_taken_names(configuration)
+            refuse_taken_names(configuration, self._records())
         except ConfigError:
             self.scheduler.shutdown()
             raise
@@ -159,12 +161,14 @@ class Daemon:
         self._watch_files(self._configuration)
         threading.Thread(target=self._await_end, name="taskd-end", daemon=True).start()
         threading.Thread(target=self._check_code, name="taskd-check", daemon=True).start()
+        self._feed_watchdog()
         self._notifier.ready(self._summary())
         _say(f"taskd {__version__} is ready: {self._summary()}")
         self._runlog.start()
         status = self._take_news()
         self._watcher.close()
         server.close()
+        self._refuse_late_reloads()
         self._runlog.close()
         return status
 
@@ -184,6 +188,14 @@ class Daemon:
                     self._stop(now=now)
                 case Ended():
                     return 0 if self._is_stopping else EXIT_FAILED
+
+    def _refuse_late_reloads(self) -> None:
+        while not self._news.empty():
+            match self._news.get():
+                case ReloadAsked(answer):
+                    answer.set_exception(Stopped("taskd has shut down"))
+                case _:
+                    pass
 
     def _stop(self, *, now: bool) -> None:
         if not self._is_stopping:
@@ -217,9 +229,10 @@ class Daemon:
         self._notifier.reloading(monotonic_usec())
         try:
             configuration = load(self._configuration.path)
-            self._refuse_taken_names(configuration)
-            self._refuse_emptied(configuration, by_hand=by_hand)
-            self._refuse_bad_code(configuration)
+            refuse_taken_names(configuration, self._records())
+            if not by_hand:
+                refuse_emptied(self._configuration, configuration)
+            refuse_bad_code(configuration, self._records(), self.scheduler.executor.code)
             outcome = self.scheduler.inbox.ask(self._jobs_defined(configuration)).result()
             assert isinstance(outcome, Diff)
         except ConfigError as error:
@@ -244,65 +257,6 @@ class Daemon:
         self._import_from(new.python_path)
         self._watch_files(configuration)
 
-    # -- what a reload refuses -------------------------------------------------------------------
-
-    def _refuse_taken_names(self, configuration: Configuration) -> None:
-        others = {
-            record.job.name: record.job.source
-            for record in self._records()
-            if record.job.source is not Source.FILE
-        }
-        self._refuse(
-            configuration,
-            {
-                (job.name, "call"): f"there is a job {job.name} already, from taskd add; "
-                f"rename this one, or: taskd remove {job.name}"
-                for job in configuration.jobs
-                if job.name in others
-            },
-        )
-
-    def _refuse_emptied(self, configuration: Configuration, *, by_hand: bool) -> None:
-        if by_hand or configuration.jobs or not self._configuration.jobs:
-            return
-        message = "has no jobs any more; if that is meant: taskd reload"
-        raise ConfigError([Problem(str(configuration.path), 0, 0, "jobs", message)])
-
-    def _refuse_bad_code(self, configuration: Configuration) -> None:
-        """Refuse callables that do not import, and changed modules that a new job would need."""
-        problems = check_code(configuration)
-        if problems:
-            raise ConfigError(problems)
-        known = {r.job.name: r.job for r in self._records() if r.job.source is Source.FILE}
-        difference = diff(known, configuration.jobs)
-        touched = {*difference.added, *difference.changed}
-        stale = {
-            (job.name, "call"): f"{changed.name} changed since it was loaded; restart taskd"
-            for job in configuration.jobs
-            if job.name in touched and (changed := self.scheduler.executor.code.changed(job.call))
-        }
-        self._refuse(configuration, stale)
-
-    def _refuse(
-        self, configuration: Configuration, faults: Mapping[tuple[JobName, str], str]
-    ) -> None:
-        problems = []
-        for (name, key), message in faults.items():
-            place = configuration.place(name, key)
-            problems.append(
-                Problem(
-                    place.file,
-                    place.line,
-                    place.column,
-                    f"jobs.{name}.{key}",
-                    message,
-                    source=place.source,
-                    code=True,
-                )
-            )
-        if problems:
-            raise ConfigError(problems)
-
     # -- for the API, from the server's threads --------------------------------------------------
 
     def describe(self) -> Document:
@@ -324,8 +278,7 @@ class Daemon:
         """Return why the runs of a job will fail, or run old code, as things stand."""
         if job.name in self._code_problems:
             return self._code_problems[job.name]
-        changed = self.scheduler.executor.code.changed(job.call)
-        return f"{changed.name} changed since it was loaded; restart taskd" if changed else None
+        return old_code(job, self.scheduler.executor.code)
 
     def reload(self) -> Diff:
         """Have the main thread read the files again, and wait for the outcome."""
@@ -369,6 +322,21 @@ class Daemon:
         }
         _report(problems)
 
+    def _feed_watchdog(self) -> None:
+        """Tell systemd's watchdog that the loop makes progress, if it asked for that."""
+        interval = watchdog_interval(os.environ, os.getpid())
+        if interval is None:
+            return
+
+        def feed() -> None:
+            with suppress(Stopped):
+                while not self.scheduler.join(interval.total_seconds()):
+                    # A loop that hangs does not answer, and systemd then restarts the service.
+                    self.scheduler.read_in_turn(lambda _: None)
+                    self._notifier.watchdog()
+
+        threading.Thread(target=feed, name="taskd-watchdog", daemon=True).start()
+
     def _await_end(self) -> None:
         self.scheduler.join()
         self._news.put(Ended())
@@ -397,5 +365,6 @@ def _report(problems: tuple[Problem, ...]) -> None:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    with suppress(OSError):  # nobody may be reading any more: the work goes on
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

@@ -99,18 +99,19 @@ class Loop:
         """Turn until stopped."""
         try:
             self.step()  # what was asked before the start is part of the first turn
-            while not self._is_over():
-                self._wait()
+            while not self.is_over():
+                self.wait()
                 self.step()
         finally:
             self._executor.close()
             self._store.close()
             self.inbox.close()
+            self._clock.close()
             self._has_ended.set()
 
     def step(self) -> None:
         """Take what has gathered through one turn, then do the reads that came with it."""
-        inputs: list[Input] = [*self._refill(), *self._unwritten, *self._clock_step()]
+        inputs: list[Input] = [*self._refill(), *self._unwritten]
         self._unwritten.clear()
         reads: list[Query | Watch] = []
         for message in self.inbox.take():
@@ -127,7 +128,7 @@ class Loop:
         for read in reads:
             self._read(read)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         """Sleep until a message comes, the next instant is due, or the clock is stepped."""
         hungry = self._engine is not None and any(self._engine.hunger())
         if not self.inbox and not hungry:
@@ -160,14 +161,13 @@ class Loop:
             return []
         return [refilled]
 
-    def _clock_step(self) -> list[Input]:
-        """Compare the wall clock with elapsed time, to tell the engine when it was set."""
-        offset = self._clock.now() - EPOCH - timedelta(seconds=self._clock.elapsed())
-        before, self._offset = self._offset, offset
-        if before is None or abs(offset - before) < STEP:
+    def _clock_step(self, offset: timedelta) -> list[Input]:
+        """Tell the engine when the wall clock was set since the last commit."""
+        if self._offset is None or abs(offset - self._offset) < STEP:
             return []
-        logger.warning("the wall clock was set by %+.3f s", (offset - before).total_seconds())
-        return [ClockStepped(offset - before)]
+        by = offset - self._offset
+        logger.warning("the wall clock was set by %+.3f s", by.total_seconds())
+        return [ClockStepped(by)]
 
     # -- a turn, and its one recovery path -------------------------------------------------------
 
@@ -203,15 +203,19 @@ class Loop:
 
     def _decide(self, inputs: Sequence[Input]) -> None:
         """One turn: decide, commit, act."""
+        now = self._clock.now()
+        # From the very `now` that the engine decides by: no step can fall between the two.
+        offset = now - EPOCH - timedelta(seconds=self._clock.elapsed())
+        inputs = [*self._clock_step(offset), *inputs]
         engine, self._engine = self._engine, None
         if engine is None:
             engine, inputs = self._make_engine(), [*self._restored(), *inputs]
         if absent := engine.absent(inputs):
             inputs = [Found(self._store.find(absent)), *inputs]
-        turn = engine.turn(inputs, self._clock.now())
+        turn = engine.turn(inputs, now)
         if turn.changes:
             self._store.commit(turn.changes)
-        self._engine = engine
+        self._engine, self._offset = engine, offset
         self._has_decided = True
         self._act(turn)
 
@@ -284,7 +288,8 @@ class Loop:
     def _is_grace_over(self) -> bool:
         return self._grace_ends is not None and self._clock.elapsed() >= self._grace_ends
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Whether a shutdown has come to its end: nothing runs, or the grace is over."""
         if self._grace_ends is None:
             return False
         if self._engine is None:

@@ -16,13 +16,14 @@ from typing import Any, Self, TypeVar, cast
 from taskd.clock import SystemClock
 from taskd.core.engine import Engine
 from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import Added
+from taskd.core.messages import Added, AttemptFinished
 from taskd.core.messages import Task as TaskInput
 from taskd.core.ports import Clock
 from taskd.core.run import Run
 from taskd.core.schedule import Every
-from taskd.errors import NotImportable
+from taskd.errors import NotImportable, Stopped
 from taskd.executors.call import resolve
+from taskd.executors.inline import Inline
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
 from taskd.ids import new_id
@@ -45,7 +46,8 @@ class Scheduler(AsyncTwins):
 
     `workers` is how many tasks run at once. `durability` is ``"full"`` (a schedule that was
     acknowledged survives a power loss) or ``"normal"`` (a crash of the process). `folder` is what a
-    relative store path is relative to. `on_end` is told of each finished run, on a thread that must
+    relative store path is relative to. `clock` and `executor` are for tests: see
+    `taskd.testing`. `on_end` is told of each finished run, on a thread that must
     not be held up.
 
     Raises:
@@ -61,6 +63,7 @@ class Scheduler(AsyncTwins):
         durability: str = "full",
         folder: Path | None = None,
         clock: Clock | None = None,
+        executor: type[Threads | Inline] = Threads,
         on_end: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
@@ -72,13 +75,15 @@ class Scheduler(AsyncTwins):
             store=self._store,
             clock=self.clock,
             engine=partial(Engine, node=node, pid=pid, workers=workers, new_id=new_id),
-            executor=self._make_executor,
+            executor=partial(self._make_executor, executor),
             on_end=partial(self._ended, on_end),
         )
         self.inbox = self._loop.inbox
 
-    def _make_executor(self, report: Callable[..., None]) -> Threads:
-        self.executor = Threads(report, self.clock.now, objects=self.objects)
+    def _make_executor(
+        self, make: type[Threads | Inline], report: Callable[[AttemptFinished], None]
+    ) -> Threads | Inline:
+        self.executor = make(report, self.clock.now, self.objects)
         return self.executor
 
     def _ended(self, on_end: Callable[[Run], None], run: Run) -> None:
@@ -142,7 +147,7 @@ class Scheduler(AsyncTwins):
         calls: dict[str, LocalCall] = {}
         for task in tasks:
             task_id = new_id(now)
-            call = self._call(task, task_id, calls)
+            call = _call(task, task_id, calls if self.objects is not None else None)
             if isinstance(task, OneTime):
                 due_at = task.when.astimezone(UTC)
                 one_time.append(TaskInput(task_id, call, due_at, _priority(task.priority)))
@@ -166,22 +171,6 @@ class Scheduler(AsyncTwins):
         else:
             self.inbox.ask(added).result()
         return ids
-
-    def _call(self, task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall]) -> Call:
-        """Check what is to be called, and name it for the store."""
-        _check_arguments(task)
-        if self.objects is not None:
-            target = f"local:{task_id}"
-            calls[target] = LocalCall(task.function, tuple(task.args), dict(task.kwargs))
-            return Call(target)
-        call = Call(target_of(task.function), tuple(task.args), dict(task.kwargs))
-        try:
-            json.dumps([call.args, call.kwargs], allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise TypeError(
-                f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
-            ) from None
-        return call
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -234,7 +223,13 @@ class Scheduler(AsyncTwins):
     # -- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start, if that has not happened: what waits in a durable store runs from here on."""
+        """Start, if that has not happened: what waits in a durable store runs from here on.
+
+        Raises:
+            Stopped: It was shut down.
+        """
+        if self._loop.join(0):
+            raise Stopped("the scheduler has shut down")
         if not self._has_started:
             self._has_started = True
             self._loop.start()
@@ -244,8 +239,9 @@ class Scheduler(AsyncTwins):
 
         Without `wait` return at once and let that happen. May be called again with a shorter grace.
         """
-        self.start()
-        self._loop.stop(grace)
+        if not self._loop.join(0):
+            self.start()
+            self._loop.stop(grace)
         if wait:
             self._loop.join()
 
@@ -301,6 +297,23 @@ def target_of(function: Callable[..., object]) -> str:
     if resolve(target) is not function:
         raise NotImportable(target, "the name leads to something else than the given function")
     return target
+
+
+def _call(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | None) -> Call:
+    """Check what is to be called and name it for the store; in memory, put it into `calls`."""
+    _check_arguments(task)
+    if calls is not None:
+        target = f"local:{task_id}"
+        calls[target] = LocalCall(task.function, tuple(task.args), dict(task.kwargs))
+        return Call(target)
+    call = Call(target_of(task.function), tuple(task.args), dict(task.kwargs))
+    try:
+        json.dumps([call.args, call.kwargs], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
+        ) from None
+    return call
 
 
 def _check_arguments(task: OneTime | Periodic) -> None:

@@ -14,7 +14,7 @@ import socket
 import struct
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -43,6 +43,9 @@ logger = logging.getLogger("taskd.server")
 BODY_LIMIT: Final = 1024 * 1024
 READ_TIMEOUT_S: Final = 10.0  # for a body to arrive, and for a head on a new connection
 LONGEST_POLL_S: Final = 300.0
+BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails at once
+QUICK_THREADS: Final = 16  # requests that wait for a read or a commit
+SLOW_THREADS: Final = 4  # requests that wait for a user's imports, so that they hold up no others
 LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,7 +94,7 @@ def listen(path: Path) -> socket.socket:
             control.bind(str(path))
         finally:
             os.umask(before)
-        control.listen(128)
+        control.listen(BACKLOG)
     except OSError as error:
         control.close()
         raise SocketUnusable(str(path), f"cannot be opened: {error.strerror}") from error
@@ -113,6 +116,9 @@ def _remove_stale(path: Path) -> None:
     raise SocketUnusable(str(path), "another daemon answers there; stop it, or give --socket")
 
 
+SLOW: Final[frozenset[ApiFunction]] = frozenset({api.add, api.reload})
+
+
 class Server:
     """Answers the API on an open socket until `close`."""
 
@@ -121,6 +127,8 @@ class Server:
         self._control = control
         self._path = Path(control.getsockname())
         self._events = asyncio.new_event_loop()
+        self._quick = ThreadPoolExecutor(QUICK_THREADS, "taskd-api")
+        self._slow = ThreadPoolExecutor(SLOW_THREADS, "taskd-api-slow")
         self._thread = threading.Thread(target=self._serve, name="taskd-server", daemon=True)
 
     def start(self) -> None:
@@ -134,6 +142,8 @@ class Server:
         self._events.call_soon_threadsafe(self._events.stop)
         self._thread.join()
         self._events.close()
+        for pool in (self._quick, self._slow):
+            pool.shutdown(wait=False, cancel_futures=True)
         with suppress(FileNotFoundError):
             self._path.unlink()
 
@@ -159,10 +169,13 @@ class Server:
     def _handler(self, function: ApiFunction, status: HTTPStatus) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             ask = await _read(request)
-            answer = await asyncio.to_thread(function, self._host, ask)
-            return _respond(answer, status)
+            return _respond(await self._call(function, ask), status)
 
         return handle
+
+    async def _call(self, function: ApiFunction, ask: api.Ask) -> Any:
+        pool = self._slow if function in SLOW else self._quick
+        return await self._events.run_in_executor(pool, function, self._host, ask)
 
     async def _wait_for_run(self, request: web.Request) -> web.StreamResponse:
         """Answer when the run is final, or as it stands when the time is up."""
@@ -171,12 +184,12 @@ class Server:
             timeout_s = min(float(ask.query.get("timeout", "30")), LONGEST_POLL_S)
         except ValueError:
             raise InvalidJob("timeout", "expected seconds") from None
-        view = await asyncio.to_thread(api.run, self._host, ask)
+        view = await self._call(api.run, ask)
         if not RunState(str(view["state"])).is_final:
             end: Future[Any] = self._host.scheduler.inbox.watch(str(view["id"]))
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.wrap_future(end), timeout_s)
-            view = await asyncio.to_thread(api.run, self._host, ask)
+            view = await self._call(api.run, ask)
         return _respond(view, HTTPStatus.OK)
 
 

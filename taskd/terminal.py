@@ -24,6 +24,11 @@ def harmless_lines(text: str) -> str:
     return _IN_LINES.sub(_spelled, text)
 
 
+def masked(text: str) -> str:
+    """The text with one U+FFFD for each control character, so that columns still count."""
+    return _IN_A_LINE.sub("\ufffd", text)
+
+
 def encoded(document: object) -> str:
     """The document as indented JSON that any terminal and any encoding of Unicode can take."""
     text = json.dumps(document, indent=2, ensure_ascii=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from taskd.cli.text import encoded, harmless, harmless_lines
+from taskd.terminal import encoded, harmless, harmless_lines
 
 STATE_STYLES: Final = {
     "SUCCEEDED": "green",

@@ -6,12 +6,11 @@ import unicodedata
 from typing import Final
 
 from taskd.errors import Problem
+from taskd.terminal import masked
 
 _TAB: Final = 4  # columns, where a terminal would jump to its own stops
 _BEFORE: Final = 60  # characters shown of a long line before the caret,
 _AFTER: Final = 60  # and from it on
-# Controls, format characters (which can reverse text), halves of surrogate pairs, line separators.
-_UNPRINTABLE: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 
 
 def render(problem: Problem) -> str:
@@ -19,11 +18,11 @@ def render(problem: Problem) -> str:
 
     Nothing of it can control a terminal.
     """
-    lines = [harmless(str(problem))]
+    lines = [masked(str(problem))]
     if problem.source:
         lines += _excerpt(problem.source, problem.column - 1)
     if problem.hint:
-        lines.append(f"hint: {harmless(problem.hint)}")
+        lines.append(f"hint: {masked(problem.hint)}")
     return "\n".join(lines)
 
 
@@ -33,18 +32,10 @@ def problem_json(problem: Problem) -> dict[str, object]:
     return {name: getattr(problem, name) for name in names}
 
 
-def harmless(text: str) -> str:
-    """`text` with U+FFFD for each character that a terminal would obey rather than show."""
-    return "".join(
-        "\ufffd" if unicodedata.category(character) in _UNPRINTABLE else character
-        for character in text
-    )
-
-
 def _excerpt(source: str, column: int) -> list[str]:
     begin = max(0, column - _BEFORE)
     before, rest = (
-        harmless(part.replace("\t", " " * _TAB))
+        masked(part.replace("\t", " " * _TAB))
         for part in (source[begin:column], source[column : column + _AFTER])
     )
     before = f"...{before}" if begin else before

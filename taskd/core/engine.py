@@ -24,10 +24,11 @@ from taskd.core.messages import (
     Start,
     Turn,
 )
-from taskd.core.planning import plan, stepped
-from taskd.core.record import JobRecord, JobState
+from taskd.core.planning import drop_missed, plan, rescued, stepped
+from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.requests import answer, release
 from taskd.core.run import (
+    MICROSECOND,
     Origin,
     Outcome,
     Run,
@@ -115,7 +116,7 @@ class Engine:
             case ClockStepped():
                 self._step_clock(item)
             case Refused():
-                self._pass_over(item)
+                self._pass_over(item, now)
             case Draining():
                 self._draining = True
             case HandedBack():
@@ -137,6 +138,8 @@ class Engine:
         ledger = self._ledger
         for record in restored.jobs:
             ledger.hold_job(record)
+            if restored.restart:
+                self._replace(record, rescued(record, now))
         ledger.refill(restored.pending, restored.queued)
         for run in restored.live:
             ledger.hold_run(run)
@@ -173,20 +176,28 @@ class Engine:
         for run in sorted(self._ledger.running):
             self._settle(self._ledger.runs[run], Outcome.RELEASED, now)
 
-    def _pass_over(self, refused: Refused) -> None:
+    def _pass_over(self, refused: Refused, now: datetime) -> None:
         """Move cursors past occurrences that the store says are decided."""
         for name, due_at in refused.occurrences:
             record = self._ledger.jobs.get(JobName(name))
-            if record is None or record.job.schedule is None or record.next_due_at != due_at:
+            if record is None or record.job.schedule is None or record.next_due_at is None:
                 continue
+            # It was the latest of those that were due: the ones before it are skipped.
+            skip = drop_missed(record, due_at - MICROSECOND, SkipReason.MISFIRE)
+            if skip is not None:
+                self._ledger.put_skip(replace(skip, decided_at=now))
             next_due_at = record.job.schedule.after(due_at, record.anchor_at)
-            self._ledger.put_job(replace(record, next_due_at=next_due_at))
+            self._ledger.put_job(
+                replace(self._ledger.jobs[record.job.name], next_due_at=next_due_at)
+            )
 
     def _step_clock(self, step: ClockStepped) -> None:
         for record in list(self._ledger.jobs.values()):
-            moved = stepped(record, step.by)
-            if moved is not record:
-                self._ledger.put_job(moved)
+            self._replace(record, stepped(record, step.by))
+
+    def _replace(self, record: JobRecord, moved: JobRecord) -> None:
+        if moved is not record:
+            self._ledger.put_job(moved)
 
     def _fire_due_jobs(self, now: datetime) -> None:
         for record in self._ledger.due_jobs(now):
@@ -197,11 +208,8 @@ class Engine:
 
     def _fire(self, record: JobRecord, now: datetime) -> None:
         job = record.job
-        decided = plan(record, now, busy=self._ledger.is_busy(job.name))
         ledger = self._ledger
-        exhausted = decided.next_due_at is None and decided.run_at is None
-        state = JobState.FINISHED if exhausted and not ledger.is_busy(job.name) else record.state
-        ledger.put_job(replace(record, state=state, next_due_at=decided.next_due_at))
+        decided = plan(record, now, busy=ledger.is_busy(job.name))
         if decided.skip is not None:
             ledger.put_skip(decided.skip)
         if decided.run_at is not None:
@@ -216,6 +224,7 @@ class Engine:
                 priority=job.priority,
             )
             ledger.put_run(run)
+        ledger.put_job(replace(ledger.jobs[job.name], next_due_at=decided.next_due_at))
 
     def _queue_due_runs(self, now: datetime) -> None:
         due = microseconds(now)
@@ -225,8 +234,7 @@ class Engine:
     def _claim(self, now: datetime) -> None:
         """Start the best of what waits in each free slot."""
         ledger = self._ledger
-        while self._has_free_slot and (head := ledger.queued.head()) is not None:
-            run = ledger.runs[head.run]
+        while self._has_free_slot and (run := self._best()) is not None:
             record = ledger.jobs.get(run.job) if run.job else None
             call = run.call or (record.job.call if record else None)
             if call is None:
@@ -237,3 +245,16 @@ class Engine:
             carry = record is not None and record.job.carry
             carried = record.carried if record and carry else None
             ledger.turn.starts.append(Start(started, call, carry, carried))
+
+    def _best(self) -> Run | None:
+        """Return the waiting run that goes next.
+
+        Runs that were there when the process died are started one at a time: the one that takes it
+        down each time must not drag the others along to DEAD.
+        """
+        runs, running = self._ledger.runs, self._ledger.running
+        for entry in self._ledger.queued:
+            run = runs[entry.run]
+            if not run.crashes or not any(runs[other].crashes for other in running):
+                return run
+        return None

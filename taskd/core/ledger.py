@@ -14,7 +14,7 @@ from datetime import datetime
 
 from taskd.core.job import JobName
 from taskd.core.messages import Changes, JobChange, Page, RunChange, Turn
-from taskd.core.planning import after_run
+from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Origin, Run, RunId, RunState, microseconds
 from taskd.core.window import Window
@@ -172,6 +172,9 @@ class Ledger:
         changes = self.turn.changes.jobs
         known = changes.get(name)
         before = known.before if known else self.jobs.get(name)
+        if before is not None and before.anchor_at != record.anchor_at:
+            self._open_skips.pop(name, None)  # a row of skips is about one grid, one schedule
+        record = concluded(record, busy=self.is_busy(name))
         version = before.version + 1 if before else 1
         if record.version != version:
             record = replace(record, version=version)
@@ -212,7 +215,10 @@ class Ledger:
         counted = replace(
             record, counts=_plus(record, run.state, 1), last_run=run.id, carried=carried
         )
-        return counted if self.is_busy(record.job.name) else after_run(counted, run.finished_at)
+        if self.is_busy(record.job.name):
+            return counted
+        # An attempt that began before the clock was set back ends, on paper, when it began.
+        return after_run(counted, min(run.finished_at, self.turn.changes.at))
 
 
 def _plus(record: JobRecord, state: RunState, count: int) -> dict[str, int]:

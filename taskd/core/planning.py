@@ -34,17 +34,12 @@ def plan(record: JobRecord, now: datetime, *, busy: bool) -> Plan:
     assert schedule is not None
     assert first_at is not None
     missed = schedule.missed(first_at, now, record.anchor_at)
-    fixed_delay = is_fixed_delay(schedule)
+    # A fixed-delay job's next occurrence counts from the end of the live run: see `after_run`.
+    next_due_at = None if is_fixed_delay(schedule) else missed.next
     if busy:
         skip = Skip(record.job.name, first_at, missed.last, missed.count, SkipReason.OVERLAP, now)
-        next_due_at = schedule.after(now, record.anchor_at) if fixed_delay else missed.next
         return Plan(None, skip, next_due_at)
-    # A fixed-delay job's next occurrence counts from the end of this run: see `after_run`.
-    return Plan(
-        run_at=missed.last,
-        skip=_all_before(record, missed, now, SkipReason.MISFIRE),
-        next_due_at=None if fixed_delay else missed.next,
-    )
+    return Plan(missed.last, _all_before(record, missed, now, SkipReason.MISFIRE), next_due_at)
 
 
 def _all_before(
@@ -62,28 +57,19 @@ def resumed(record: JobRecord, now: datetime) -> tuple[JobRecord, Skip | None]:
     """Return `record` active again, and the decision for what fell into its pause or stop.
 
     After a pause the latest missed occurrence is still to run, as after any outage. A stopped job
-    has no schedule meanwhile: it goes on with the first occurrence after `now`.
+    had no schedule meanwhile: it goes on with the first occurrence after `now`.
     """
-    was_stopped = record.state is JobState.STOPPED
     active = replace(record, state=JobState.ACTIVE, pause_reason="", paused_until=None)
     schedule, first_at = record.job.schedule, record.next_due_at
     if schedule is None or not record.job.enabled:
         return active, None
-    if first_at is None:
-        if not was_stopped:
-            return active, None
-        due_at = schedule.after(now, record.anchor_at)
-        state = JobState.ACTIVE if due_at else JobState.FINISHED
-        return replace(active, state=state, next_due_at=due_at), None
-    if first_at > now:
+    if record.state is JobState.STOPPED:
+        return replace(active, next_due_at=schedule.after(now, record.anchor_at)), None
+    if first_at is None or first_at > now:
         return active, None
     missed = schedule.missed(first_at, now, record.anchor_at)
-    if was_stopped:
-        skip = Skip(record.job.name, first_at, missed.last, missed.count, SkipReason.STOPPED, now)
-        state = JobState.ACTIVE if missed.next else JobState.FINISHED
-        return replace(active, state=state, next_due_at=missed.next), skip
-    skip_paused = _all_before(record, missed, now, SkipReason.PAUSED)
-    return replace(active, next_due_at=missed.last), skip_paused
+    skip = _all_before(record, missed, now, SkipReason.PAUSED)
+    return replace(active, next_due_at=missed.last), skip
 
 
 def drop_missed(record: JobRecord, now: datetime, reason: SkipReason) -> Skip | None:
@@ -97,14 +83,12 @@ def drop_missed(record: JobRecord, now: datetime, reason: SkipReason) -> Skip | 
 
 def first_seen(job: Job, now: datetime) -> JobRecord:
     """Return the record of a job that is new at `now`: the only kind that may fire at once."""
-    due_at = job.schedule.first(now) if job.schedule and job.enabled else None
-    exhausted = job.schedule is not None and job.enabled and due_at is None
     return JobRecord(
         job=job,
-        state=JobState.FINISHED if exhausted else JobState.ACTIVE,
+        state=JobState.ACTIVE,
         created_at=now,
         anchor_at=now,
-        next_due_at=due_at,
+        next_due_at=job.schedule.first(now) if job.schedule and job.enabled else None,
     )
 
 
@@ -112,31 +96,37 @@ def redefined(record: JobRecord, job: Job, now: datetime, *, busy: bool) -> JobR
     """Return `record` with its definition replaced.
 
     An unchanged schedule keeps its cursor. A changed one never fires at once: an interval starts
-    its grid at `now` plus the interval. A stopped or paused job stays so.
+    its grid at `now` plus the interval. A stopped or paused job stays so; `busy` says that a run
+    of it is live, whose end a fixed delay waits for.
     """
     old = record.job
     if (old.schedule, old.enabled) == (job.schedule, job.enabled):
         return replace(record, job=job)
-    due_at = job.schedule.after(now, now) if job.schedule and job.enabled else None
-    if job.schedule and busy and is_fixed_delay(job.schedule):
+    is_due = job.enabled and record.state is not JobState.STOPPED
+    if job.schedule is None or not is_due or (busy and is_fixed_delay(job.schedule)):
         due_at = None
-    state = record.state
-    if state is JobState.FINISHED:
-        state = JobState.ACTIVE
-    if state is JobState.ACTIVE and due_at is None and job.schedule and job.enabled and not busy:
-        state = JobState.FINISHED
+    else:
+        due_at = job.schedule.after(now, now)
+    state = JobState.ACTIVE if record.state is JobState.FINISHED else record.state
     return replace(record, job=job, state=state, anchor_at=now, next_due_at=due_at)
 
 
-def after_run(record: JobRecord, finished_at: datetime) -> JobRecord:
+def after_run(record: JobRecord, ended_at: datetime) -> JobRecord:
     """Return `record` once no run of it is live any more: a fixed-delay job waits from here."""
     schedule = record.job.schedule
     if schedule is None or not record.job.enabled or record.next_due_at is not None:
         return record
-    if record.state is JobState.STOPPED:
+    if record.state is JobState.STOPPED or not is_fixed_delay(schedule):
         return record
-    if is_fixed_delay(schedule):
-        return replace(record, next_due_at=schedule.after(finished_at, record.anchor_at))
+    return replace(record, next_due_at=schedule.after(ended_at, record.anchor_at))
+
+
+def concluded(record: JobRecord, *, busy: bool) -> JobRecord:
+    """Return `record`, FINISHED if its schedule has no more occurrences and no run is live."""
+    is_scheduled = record.job.schedule is not None and record.job.enabled
+    goes_on = record.next_due_at is not None or busy
+    if record.state is not JobState.ACTIVE or not is_scheduled or goes_on:
+        return record
     return replace(record, state=JobState.FINISHED)
 
 
@@ -154,6 +144,17 @@ def stepped(record: JobRecord, by: timedelta) -> JobRecord:
     by += MICROSECOND
     due_at = record.next_due_at + by if record.next_due_at else None
     return replace(record, anchor_at=record.anchor_at + by, next_due_at=due_at)
+
+
+def rescued(record: JobRecord, now: datetime) -> JobRecord:
+    """Return `record` as a restart finds it: no interval waits for longer than it is.
+
+    One that does was written before the clock was set back, while nobody looked.
+    """
+    schedule, due_at = record.job.schedule, record.next_due_at
+    if not isinstance(schedule, Every) or due_at is None or due_at <= now + schedule.interval:
+        return record
+    return stepped(record, now + schedule.interval - due_at)
 
 
 def is_fixed_delay(schedule: Schedule) -> bool:

@@ -76,15 +76,16 @@ def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
     wanted = {job.name: job for job in request.jobs}
     difference = diff(old, request.jobs)
     for name in difference.removed:
-        _cancel_waiting(ledger, name, now, "its job was removed", request.actor)
-        ledger.drop_job(name, request.actor)
+        _forget(ledger, name, now, request.actor)
     for name in difference.changed:
         record = ledger.jobs[name]
         if (record.job.schedule, record.job.enabled) != (
             wanted[name].schedule,
             wanted[name].enabled,
         ):
-            _skip_missed(ledger, record, now, request.actor)
+            is_paused = record.state is JobState.PAUSED
+            reason = SkipReason.PAUSED if is_paused else SkipReason.MISFIRE
+            _skip_missed(ledger, record, now, request.actor, reason)
         changed = redefined(ledger.jobs[name], wanted[name], now, busy=ledger.is_busy(name))
         ledger.put_job(changed, request.actor)
     for name in difference.added:
@@ -102,6 +103,8 @@ def add(ledger: Ledger, request: Added, now: datetime) -> tuple[JobRecord, ...]:
     for job in request.jobs:
         ledger.put_job(first_seen(job, now), request.actor)
     for task in request.tasks:
+        if task.id in ledger.runs:
+            continue  # asked again, since nobody knows whether the first commit was done
         run = Run(
             id=task.id,
             job=None,
@@ -121,10 +124,7 @@ def remove(ledger: Ledger, request: JobRemoved, now: datetime) -> tuple[RunId, .
     record = ledger.job(request.job)
     if record.job.source is Source.FILE:
         raise Conflict(f"job {request.job} is defined in jobs.toml; remove it there")
-    reason = "its job was removed"
-    cancelled = _cancel_waiting(ledger, request.job, now, reason, request.actor)
-    ledger.drop_job(request.job, request.actor)
-    return cancelled
+    return _forget(ledger, request.job, now, request.actor)
 
 
 def stop_job(
@@ -248,25 +248,23 @@ def _end(ledger: Ledger, run: Run, now: datetime, reason: str, actor: str) -> Ru
     return ended
 
 
-def _cancel_waiting(
-    ledger: Ledger, name: JobName, now: datetime, reason: str, actor: str
-) -> tuple[RunId, ...]:
+def _forget(ledger: Ledger, name: JobName, now: datetime, actor: str) -> tuple[RunId, ...]:
+    """Drop a job, cancel its waiting runs and return their ids; a running one finishes."""
+    _skip_missed(ledger, ledger.jobs[name], now, actor, SkipReason.STOPPED)
     waiting = sorted(
         run for run in ledger.live.get(name, ()) if ledger.run(run).state is not RunState.RUNNING
     )
+    reason = "its job was removed"
     for run in waiting:
         ledger.put_run(move(ledger.run(run), RunState.CANCELLED, now, reason=reason), actor)
+    ledger.drop_job(name, actor)
     return tuple(waiting)
 
 
 def _skip_missed(
-    ledger: Ledger,
-    record: JobRecord,
-    now: datetime,
-    actor: str,
-    reason: SkipReason = SkipReason.MISFIRE,
+    ledger: Ledger, record: JobRecord, now: datetime, actor: str, reason: SkipReason
 ) -> None:
-    """Decide what the old schedule left undecided, before the cursor moves away from it."""
+    """Decide what the schedule left undecided, before the cursor moves away from it."""
     skip = drop_missed(record, now, reason)
     if skip is not None:
         ledger.put_skip(skip, actor)

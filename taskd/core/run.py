@@ -202,7 +202,8 @@ def settle(
     """Return `run` as the end of its current attempt leaves it, and that attempt's record.
 
     A LOST attempt (its process died) puts the run back in the queue until it was lost
-    `MAX_CRASHES` times; a RELEASED one (handed back at shutdown) always does.
+    `MAX_CRASHES` times; a RELEASED one (handed back at shutdown) always does. A run that was asked
+    to stop is CANCELLED by either.
     """
     assert run.started_at is not None
     finished_at = max(now, run.started_at)  # a stepped clock must not make a negative duration
@@ -226,15 +227,15 @@ def settle(
                 move(run, RunState.CANCELLED, finished_at, reason=reason), error=error
             )
         case Outcome.LOST:
-            settled = _lost(replace(run, crashes=run.crashes + 1), finished_at)
+            settled = _again(replace(run, crashes=run.crashes + 1), finished_at)
         case Outcome.RELEASED:
-            settled = move(run, RunState.QUEUED, finished_at)
+            settled = _again(run, finished_at)
     return settled, attempt
 
 
-def _lost(run: Run, now: datetime) -> Run:
+def _again(run: Run, now: datetime) -> Run:
     if run.stopping:
-        return move(run, RunState.CANCELLED, now, reason="its process died while it was stopping")
+        return move(run, RunState.CANCELLED, now, reason=run.reason)
     if run.crashes >= MAX_CRASHES:
         return move(run, RunState.DEAD, now, reason=f"its process died {run.crashes} times")
     return move(run, RunState.QUEUED, now)

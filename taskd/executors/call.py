@@ -8,10 +8,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
-from taskd.core.messages import Start
-from taskd.core.run import Outcome, Result, RunError
+from taskd.core.messages import AttemptFinished, Start
+from taskd.core.run import Outcome, Result, Run, RunError
 from taskd.errors import Cancel, NotImportable
 from taskd.executors.objects import LocalCall, Objects
 
@@ -26,6 +27,18 @@ class End:
     result: Result | None = None
     error: RunError | None = None
     reason: str = ""
+
+    def of(self, run: Run, at: datetime) -> AttemptFinished:
+        """Return the report that the latest attempt of `run` ended so, at `at`."""
+        return AttemptFinished(
+            run=run.id,
+            attempt=run.attempt,
+            at=at,
+            outcome=self.outcome,
+            result=self.result,
+            error=self.error,
+            reason=self.reason,
+        )
 
 
 def perform(start: Start, objects: Objects | None) -> End:

@@ -27,7 +27,6 @@ class Threads:
         self,
         report: Callable[[AttemptFinished], None],
         now: Callable[[], datetime],
-        *,
         objects: Objects | None = None,
     ) -> None:
         self._report = report
@@ -73,15 +72,5 @@ class Threads:
             del self._running[start.run.id]
             # The slot is free for the loop once this is committed: be ready before it is told.
             self._idle.release()
-            self._report(
-                AttemptFinished(
-                    run=start.run.id,
-                    attempt=start.run.attempt,
-                    at=self._now(),
-                    outcome=end.outcome,
-                    result=end.result,
-                    error=end.error,
-                    reason=end.reason,
-                )
-            )
+            self._report(end.of(start.run, self._now()))
         self._work.put(None)  # for the next thread

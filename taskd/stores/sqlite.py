@@ -141,11 +141,15 @@ class SqliteStore:
             self._write(changes)
             self._db.execute("COMMIT")
         except sqlite3.IntegrityError as error:
-            self._db.execute("ROLLBACK")
+            self._roll_back()
             raise StoreRefused(str(error), self._decided(changes)) from error
         except StoreRefused:
-            self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
+        # Text that UTF-8 cannot carry, a number of more than 64 bits: sqlite3 raises its own.
+        except (ValueError, OverflowError) as error:
+            self._roll_back()
+            raise StoreRefused(f"cannot be kept in the store: {error}") from error
         except sqlite3.Error as error:
             self._reopen()
             raise StoreUnavailable(f"cannot write the store: {error}") from error
@@ -233,6 +237,9 @@ class SqliteStore:
         path = MEMORY if self.path is None else str(self.path)
         db = None
         try:
+            if self.path is not None:
+                # Arguments may be secrets; SQLite gives the WAL the mode of the file.
+                self.path.touch(mode=0o600)
             # Made on the thread that makes the Scheduler, used by the loop's.
             db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             db.row_factory = sqlite3.Row
@@ -241,6 +248,8 @@ class SqliteStore:
             if self.path is not None:
                 db.execute("PRAGMA journal_mode = WAL")
             db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except OSError as error:
+            raise StoreUnusable(path, str(error.strerror), "make it writable for us") from error
         except sqlite3.Error as error:
             if db is not None:
                 db.close()
@@ -251,10 +260,14 @@ class SqliteStore:
             raise
         return db
 
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:  # some errors make SQLite roll back by itself
+            self._db.execute("ROLLBACK")
+
     def _reopen(self) -> None:
         """Drop a connection whose last commit may or may not have happened; the file knows."""
         if self.path is None:
-            self._db.execute("ROLLBACK")
+            self._roll_back()
             return
         self._db.close()
         self._db = self._connect()

@@ -5,8 +5,9 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskd.config.report import harmless, problem_json, render
+from taskd.config.report import problem_json, render
 from taskd.errors import Problem
+from taskd.terminal import masked
 
 CRON = Problem(
     "jobs.toml",
@@ -66,7 +67,7 @@ def test_nothing_in_a_problem_can_control_a_terminal(
 
 
 def test_an_escape_sequence_is_shown_as_replacements() -> None:
-    assert harmless("\x1b[31mred\u202e\n") == "\ufffd[31mred\ufffd\ufffd"
+    assert masked("\x1b[31mred\u202e\n") == "\ufffd[31mred\ufffd\ufffd"
 
 
 def test_the_json_of_a_problem_has_the_promised_fields() -> None:
