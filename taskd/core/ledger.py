@@ -156,7 +156,7 @@ class Ledger:
         changes = self.turn.changes.runs
         known = changes.get(run.id)
         before = known.before if known else self.runs.get(run.id) or self._found.get(run.id)
-        changes[run.id] = RunChange(before, run, actor)
+        changes[run.id] = RunChange(before, run, _who(known, actor))
         self._found[run.id] = run
         self.hold_run(run)
         if run.job is None:
@@ -178,7 +178,7 @@ class Ledger:
         version = before.version + 1 if before else 1
         if record.version != version:
             record = replace(record, version=version)
-        changes[name] = JobChange(before, record, actor)
+        changes[name] = JobChange(before, record, _who(known, actor))
         self.hold_job(record)
 
     def drop_job(self, name: JobName, actor: str) -> None:
@@ -223,3 +223,8 @@ class Ledger:
 
 def _plus(record: JobRecord, state: RunState, count: int) -> dict[str, int]:
     return {**record.counts, state.value: record.counts.get(state.value, 0) + count}
+
+
+def _who(known: RunChange | JobChange | None, actor: str) -> str:
+    """Return whose change it is: what follows from a request in its turn is the asker's."""
+    return known.actor if known is not None and actor == "taskd" else actor

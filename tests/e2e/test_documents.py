@@ -1,0 +1,121 @@
+"""What the documents say is what the software does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import typer
+
+from taskd.cli.app import app
+from taskd.config.keys import DAEMON_KEYS, JOB_KEYS
+from taskd.server import ROUTES
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TASKD = [sys.executable, "-m", "taskd"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.S | re.M)
+
+
+def verbs() -> set[str]:
+    group = typer.main.get_command(app)
+    return set(group.list_commands(None))  # type: ignore[attr-defined]
+
+
+def test_the_readmes_program_prints_what_it_says() -> None:
+    (program,) = blocks("python")
+    said = re.findall(r"print\(.*?\)\s+# (.*)$", program, re.M)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stdout.splitlines() == said
+
+
+def test_the_readmes_commands_work_as_printed() -> None:
+    commands = [
+        shlex.split(line, comments=True)
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith(".venv/bin/taskd ")
+    ]
+    assert len(commands) >= 6
+    with tempfile.TemporaryDirectory(prefix="taskd-") as folder:
+        socket = ["--socket", f"{folder}/s", "--store", f"sqlite:///{folder}/t.db"]
+        daemon = subprocess.Popen(
+            [*TASKD, "run", "examples/jobs.toml", *socket],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        assert daemon.stderr is not None
+        assert "8 jobs" in daemon.stderr.readline()
+        environ = os.environ | {"TASKD_SOCKET": f"{folder}/s"}
+        for command in commands:
+            ended = subprocess.run(
+                [*TASKD, *command[1:]],
+                cwd=ROOT,
+                env=environ,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=60,
+            )
+            assert ended.returncode == 0, (command, ended.stderr)
+            assert ended.stdout
+        daemon.terminate()
+        daemon.communicate(timeout=60)
+        assert daemon.returncode == 0
+
+
+@pytest.mark.parametrize("verb", sorted(verbs()))
+def test_every_verb_is_in_the_manual_and_has_help(verb: str) -> None:
+    assert f"\n.It Cm {verb}" in (ROOT / "man/taskd.1").read_text()
+    ended = subprocess.run(
+        [*TASKD, verb, "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "Usage" in ended.stdout
+
+
+def test_the_manual_names_no_verb_that_is_not_there() -> None:
+    named = re.findall(r"^\.It Cm (\w+)", (ROOT / "man/taskd.1").read_text(), re.M)
+    assert sorted(named) == sorted(verbs())
+
+
+def test_every_key_is_in_the_manual_and_no_other() -> None:
+    manual = (ROOT / "man/taskd.toml.5").read_text()
+    named = {
+        key
+        for line in re.findall(r"^\.It Ic (.*)$", manual, re.M)
+        for key in line.split()
+        if key != ","
+    }
+    assert named == {*DAEMON_KEYS, *JOB_KEYS}
+
+
+def test_every_route_is_documented() -> None:
+    document = (ROOT / "docs/api.md").read_text()
+    for method, path, *_ in ROUTES:
+        words = path.replace("/v1/runs/{name}", "/v1/runs/ID").replace("{name}", "NAME")
+        assert f"`{method} {words}`" in document, path
+
+
+def test_the_manuals_are_well_formed() -> None:
+    for page in sorted((ROOT / "man").iterdir()):
+        read = subprocess.run(
+            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"MANWIDTH": "80"},
+            check=False,
+        )
+        assert read.stderr == ""
