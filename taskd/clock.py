@@ -85,13 +85,7 @@ class SystemClock:
         """A new signal that ends a wait of this clock early."""
         return Wakeup()
 
-    def wait(
-        self,
-        until: datetime | None,
-        wakeup: ports.Wakeup,
-        *,
-        busy: bool = False,  # noqa: ARG002 - real time waits for nobody
-    ) -> None:
+    def wait(self, until: datetime | None, wakeup: ports.Wakeup) -> None:
         """Returns when `until` has come, `wakeup` is set, or the wall clock was stepped."""
         deadline = min(until or _NEVER, _NEVER)
         if self._timer is None:

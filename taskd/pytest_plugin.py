@@ -23,7 +23,7 @@ def taskd_clock() -> FakeClock:
 @pytest.fixture
 def taskd_scheduler(taskd_clock: FakeClock) -> Iterator[Scheduler]:
     """A running in-memory scheduler on `taskd_clock` that calls tasks one after another."""
-    from taskd.scheduler import Scheduler
+    from taskd.testing import inline_scheduler
 
-    with Scheduler(clock=taskd_clock, workers=1) as scheduler:
+    with inline_scheduler(taskd_clock) as scheduler:
         yield scheduler

@@ -18,11 +18,13 @@ from taskd.core.job import JobName
 from taskd.core.messages import Changes, JobChange, Page, RunChange
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
-from taskd.errors import StoreRefused, StoreUnavailable, StoreUnusable
+from taskd.errors import StoreError, StoreRefused, StoreUnavailable, StoreUnusable
 from taskd.stores import rows
-from taskd.stores.connection import connect, create
 from taskd.stores.history import History
 from taskd.stores.lock import StoreLock
+from taskd.stores.migrations import migrate
+
+MEMORY = ":memory:"
 
 
 def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
@@ -75,15 +77,11 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path | None, *, full_durability: bool = True) -> None:
-        # Two names of one file are one store: SQLite's own side files go by the real one, too.
-        self.path = path.resolve() if path is not None else None
+        self.path = path
         self._synchronous = "FULL" if full_durability else "NORMAL"
-        self._lock = StoreLock(self.path) if self.path is not None else None
-        self._is_dropped = False
+        self._lock = StoreLock(path) if path is not None else None
         try:
-            if self.path is not None:
-                create(self.path)
-            self._db = connect(self.path, synchronous=self._synchronous)
+            self._db = self._connect()
         except BaseException:
             if self._lock is not None:
                 self._lock.release()
@@ -118,14 +116,16 @@ class SqliteStore:
             yield History(self._db)
             return
         try:
-            # Closed without a checkpoint: that is the writer's, as SQLite has it for mode=ro.
-            address = f"{self.path.as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
-                db.row_factory = sqlite3.Row
-                db.execute("BEGIN")  # all reads of one view see one commit
-                yield History(db)
+            db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"cannot read {self.path}: {error}") from error
+        db.row_factory = sqlite3.Row
+        try:
+            yield History(db)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"cannot read {self.path}: {error}") from error
+        finally:
+            db.close()
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -137,23 +137,22 @@ class SqliteStore:
             StoreUnavailable: It failed, or its outcome is unknown: the store was reopened, read it.
         """
         try:
-            db = self._connection()
-            db.execute("BEGIN IMMEDIATE")
-            self._write(db, changes)
-            db.execute("COMMIT")
+            self._db.execute("BEGIN IMMEDIATE")
+            self._write(changes)
+            self._db.execute("COMMIT")
         except sqlite3.IntegrityError as error:
             self._roll_back()
             raise StoreRefused(str(error), self._decided(changes)) from error
-        except sqlite3.Error as error:
-            self._drop()
-            raise StoreUnavailable(f"cannot write the store: {error}") from error
-        # Text that UTF-8 cannot carry, a number of more than 64 bits, what is not JSON.
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            self._roll_back()
-            raise StoreRefused(f"cannot be kept in the store: {error}") from error
-        except BaseException:
+        except StoreRefused:
             self._roll_back()
             raise
+        # Text that UTF-8 cannot carry, a number of more than 64 bits: sqlite3 raises its own.
+        except (ValueError, OverflowError) as error:
+            self._roll_back()
+            raise StoreRefused(f"cannot be kept in the store: {error}") from error
+        except sqlite3.Error as error:
+            self._reopen()
+            raise StoreUnavailable(f"cannot write the store: {error}") from error
 
     def close(self) -> None:
         """Let go of the file and its lock."""
@@ -163,14 +162,14 @@ class SqliteStore:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _write(self, db: sqlite3.Connection, changes: Changes) -> None:
-        self._write_jobs(db, changes.jobs.values())
-        self._write_runs(db, changes.runs.values())
+    def _write(self, changes: Changes) -> None:
+        self._write_jobs(changes.jobs.values())
+        self._write_runs(changes.runs.values())
         self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
         self._db.executemany(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
         self._db.executemany(INSERT_EVENT, rows.event_rows(changes))
 
-    def _write_jobs(self, db: sqlite3.Connection, changes: Iterable[JobChange]) -> None:
+    def _write_jobs(self, changes: Iterable[JobChange]) -> None:
         added, defined, moved, removed = [], [], [], []
         for change in changes:
             before, after = change.before, change.after
@@ -188,7 +187,7 @@ class SqliteStore:
         self._change(UPDATE_STANDING, moved)
         self._change(DELETE_JOB, removed)
 
-    def _write_runs(self, db: sqlite3.Connection, changes: Iterable[RunChange]) -> None:
+    def _write_runs(self, changes: Iterable[RunChange]) -> None:
         added, moved = [], []
         for change in changes:
             row = rows.run_row(change.after)
@@ -234,24 +233,53 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"cannot read the store: {error}") from error
 
-    def _connection(self) -> sqlite3.Connection:
-        """Return the writer's connection, a new one where a failure dropped the last."""
-        if self._is_dropped:
-            try:
-                self._db = connect(self.path, synchronous=self._synchronous)
-            except StoreUnusable as error:
-                raise StoreUnavailable(str(error)) from error
-            self._is_dropped = False
-        return self._db
-
-    def _drop(self) -> None:
-        """Let go of a connection whose last commit may or may not have happened: the file knows."""
-        if self.path is None:
-            self._roll_back()
-            return
-        self._is_dropped = True
-        self._db.close()
+    def _connect(self) -> sqlite3.Connection:
+        path = MEMORY if self.path is None else str(self.path)
+        db = None
+        try:
+            if self.path is not None:
+                # Arguments may be secrets; SQLite gives the WAL the mode of the file.
+                self.path.touch(mode=0o600)
+            # Made on the thread that makes the Scheduler, used by the loop's.
+            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            db.row_factory = sqlite3.Row
+            db.execute("PRAGMA busy_timeout = 5000")
+            migrate(db, path)
+            if self.path is not None:
+                db.execute("PRAGMA journal_mode = WAL")
+            db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except OSError as error:
+            raise StoreUnusable(path, str(error.strerror), "make it writable for us") from error
+        except sqlite3.Error as error:
+            if db is not None:
+                db.close()
+            raise StoreUnusable(path, str(error), _fix(error)) from error
+        except StoreError:
+            if db is not None:
+                db.close()
+            raise
+        return db
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # some errors make SQLite roll back by itself
             self._db.execute("ROLLBACK")
+
+    def _reopen(self) -> None:
+        """Drop a connection whose last commit may or may not have happened; the file knows."""
+        if self.path is None:
+            self._roll_back()
+            return
+        self._db.close()
+        self._db = self._connect()
+
+
+def _fix(error: sqlite3.Error) -> str:
+    match error.sqlite_errorname:
+        case "SQLITE_NOTADB":
+            return "move the file away, or give another path"
+        case "SQLITE_CORRUPT":
+            return "restore a backup, or move the file away to begin anew; it was not changed"
+        case "SQLITE_READONLY" | "SQLITE_CANTOPEN" | "SQLITE_READONLY_DIRECTORY" | "SQLITE_PERM":
+            return "make the file and its directory writable for this user"
+        case _:
+            return "see that the disk is well and has room"

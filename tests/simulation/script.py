@@ -1,0 +1,195 @@
+"""What happens in a simulated year: a set of jobs, and somebody who meddles with it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from taskd.core.cron import Cron
+from taskd.core.job import Call, Job, JobName, Source
+from taskd.core.messages import (
+    Added,
+    AnyRequest,
+    JobRemoved,
+    JobStopped,
+    Paused,
+    Resumed,
+    RunStopped,
+    Task,
+    Triggered,
+)
+from taskd.core.run import RunId
+from taskd.core.schedule import At, Every, Mode, Schedule
+from tests.simulation.witness import SAME_FILE
+from tests.simulation.world import World
+
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+CALL: Final = Call("anything:at_all")
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+
+
+def every(hours: float, mode: Mode = Mode.FIXED_RATE, *, align: bool = False) -> Every:
+    return Every(timedelta(hours=hours), mode, align)
+
+
+def cron(expression: str, timezone: str) -> Cron:
+    return Cron((expression,), timezone, "seed")
+
+
+SCHEDULES: Final[tuple[Schedule | None, ...]] = (
+    every(3),
+    every(7.5),
+    every(12, align=True),
+    every(5, Mode.FIXED_DELAY),
+    every(26, Mode.FIXED_DELAY),
+    cron("30 2 * * *", "Europe/Berlin"),  # in its gap and in its overlap
+    cron("0 0 * * *", "America/Havana"),  # in its gap
+    cron("45 1 * * *", "America/New_York"),
+    cron("15 2 * * *", "Australia/Lord_Howe"),  # half an hour
+    cron("0 */6 * * *", "Europe/Berlin"),
+    cron("59 23 * * *", "Asia/Kathmandu"),
+    At((START + HOUR,)),
+    At(tuple(START + n * 9 * DAY for n in range(40))),
+    None,
+)
+RECURRING: Final = tuple(s for s in SCHEDULES if isinstance(s, Every | Cron))
+
+
+def job(name: str, schedule: Schedule | None, *, source: Source = Source.FILE) -> Job:
+    priority = {"0": -50, "1": 100}.get(name[-1], 0)
+    return Job(name=JobName(name), call=CALL, schedule=schedule, source=source, priority=priority)
+
+
+def mixed_jobs() -> list[Job]:
+    """A job of every kind, in a file."""
+    return [job(f"job-{n}", schedule) for n, schedule in enumerate(SCHEDULES)]
+
+
+class Meddler:
+    """Does something to a world every few hours, as its seed has it."""
+
+    def __init__(self, world: World, pause: timedelta) -> None:
+        self._world = world
+        self._random = world.random
+        self._pause = pause
+        self._added = 0
+        self._deeds = (
+            (self.trigger, 6),
+            (self.stop_run, 3),
+            (self.stop_job, 2),
+            (self.hold, 3),
+            (self.resume, 7),
+            (self.add, 2),
+            (self.remove, 2),
+            (self.add_task, 6),
+            (self.edit, 3),
+            (self.drop_and_bring_back, 1),
+            (self.load_again, 2),
+            (self.crash, 8),
+            (self.fail, 3),
+            (self.set_clock, 2),
+            (self.shut_down, 1),
+        )
+
+    def begin(self) -> None:
+        """Meddle from now on."""
+        self._world.after(self._pause * self._random.random() * 2, self._meddle)
+
+    def _meddle(self) -> None:
+        deeds, weights = zip(*self._deeds, strict=True)
+        self._random.choices(deeds, weights)[0]()
+        self.begin()
+
+    def trigger(self) -> None:
+        self._ask(Triggered(job=self._job()))
+
+    def stop_job(self) -> None:
+        self._ask(JobStopped(job=self._job()))
+
+    def stop_run(self) -> None:
+        self._ask(RunStopped(run=RunId(f"run-{self._random.randint(1, 99_999):08}")))
+        live = self._world.witness.live
+        if live:
+            self._ask(RunStopped(run=self._random.choice(live)))
+
+    def hold(self) -> None:
+        until = self._world.clock.now() + self._random.choice((-HOUR, HOUR, 3 * DAY))
+        self._ask(Paused(jobs=(self._job(),), until=self._random.choice((None, until))))
+
+    def resume(self) -> None:
+        self._ask(Resumed(jobs=self._random.choice((None, (self._job(),)))))
+
+    def add(self) -> None:
+        self._added += 1
+        name = f"added-{self._added % 3}"
+        self._ask(Added(jobs=(job(name, self._schedule(), source=Source.CLI),)))
+
+    def remove(self) -> None:
+        self._ask(JobRemoved(job=JobName(f"added-{self._random.randrange(3)}")))
+
+    def add_task(self) -> None:
+        tasks = []
+        for _ in range(self._random.choice((1, 1, 20))):
+            self._added += 1
+            due_at = self._world.clock.now() + self._random.choice((-HOUR, HOUR, 3 * DAY))
+            tasks.append(Task(RunId(f"task-{self._added:08}"), CALL, due_at))
+        self._ask(Added(tasks=tuple(tasks)))
+
+    def edit(self) -> None:
+        """Change the schedule of a job, or disable it, or say something else about it."""
+        name = self._random.choice(sorted(self._world.file))
+        known = self._world.file[name]
+        match self._random.randrange(5):
+            case 0:
+                edited = replace(known, description=f"edited {self._world.clock.passed}")
+            case 1:
+                edited = replace(known, enabled=not known.enabled)
+            case _:
+                edited = replace(known, schedule=self._schedule(), enabled=True)
+        self._world.file[name] = edited
+        self._world.load_file()
+
+    def drop_and_bring_back(self) -> None:
+        """Take a job out of the file, and soon put it in again."""
+        name = self._random.choice(sorted(self._world.file))
+        dropped = self._world.file.pop(name)
+        if isinstance(dropped.schedule, At):
+            dropped = replace(dropped, schedule=every(3))  # what ran would be due again
+        self._world.load_file()
+
+        def bring_back() -> None:
+            self._world.file[name] = dropped
+            self._world.load_file()
+
+        self._world.after(self._random.random() * HOUR, bring_back)
+
+    def load_again(self) -> None:
+        self._world.load_file(SAME_FILE)
+
+    def crash(self) -> None:
+        """Die soon, and perhaps again as soon as there is something to do."""
+        for again in range(self._random.choice((1, 1, 1, 4))):
+            crash = partial(self._world.crash_soon, self._random.randrange(6))
+            self._world.after(again * timedelta(minutes=1), crash)
+
+    def fail(self) -> None:
+        self._world.fail_commits(self._random.choice(((False,), (True,), (False,) * 3)))
+
+    def set_clock(self) -> None:
+        self._world.set_clock(self._random.choice((-DAY, -HOUR, HOUR, DAY)))
+
+    def shut_down(self) -> None:
+        self._world.shut_down(self._random.choice((timedelta(0), HOUR)))
+
+    def _ask(self, request: AnyRequest) -> None:
+        self._world.ask(request)
+
+    def _job(self) -> JobName:
+        return self._random.choice(sorted(self._world.witness.jobs))
+
+    def _schedule(self) -> Schedule:
+        """A schedule as somebody would write it now: an `at` is not past."""
+        chosen = self._random.choice(RECURRING)
+        at = self._world.clock.now() + timedelta(hours=self._random.randint(1, 99))
+        return self._random.choice((chosen, chosen, At((at, at + DAY, at + 2 * DAY))))

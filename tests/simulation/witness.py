@@ -1,0 +1,230 @@
+"""The witness: sees every commit, start and wait, and knows what each should have been."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final, Protocol
+
+from taskd.core.job import JobName
+from taskd.core.messages import Changes, RunChange
+from taskd.core.record import JobRecord
+from taskd.core.run import Origin, Run, RunId, RunState
+from tests.simulation.follower import MICROSECOND, Follower, Segment
+from tests.simulation.journal import is_path
+
+SAME_FILE: Final = "same file"
+"""The actor of a reload that must change nothing."""
+
+
+class Now(Protocol):
+    def now(self) -> datetime: ...
+
+
+class Rule(Enum):
+    """What must hold; the numbers are those of the architecture's list."""
+
+    DECIDED_ONCE = "1: every due instant has exactly one decision, as the policy says"
+    HISTORIES = "2: every history is a path of the table, every attempt is committed, then started"
+    SAME_FILE = "6: loading the same file again changes nothing"
+    WAKEUPS = "7: the loop never sleeps past what is due, never leaves a slot idle, never spins"
+
+
+class Witness:
+    """Checks the rules as things happen; `problems` tells what broke them."""
+
+    def __init__(self, clock: Now, workers: int) -> None:
+        self._clock = clock
+        self._workers = workers
+        self._followers: dict[JobName, Follower] = {}
+        self._runs: dict[RunId, Run] = {}
+        self._ended: set[RunId] = set()
+        self._live: defaultdict[JobName, set[RunId]] = defaultdict(set)
+        self._started: set[tuple[RunId, int]] = set()
+        self._attempts: Counter[RunId] = Counter()
+        self._skipped: dict[tuple[JobName, datetime], tuple[datetime, int]] = {}
+        self._latest: dict[JobName, datetime] = {}
+        self._set_by = timedelta(0)
+        self._is_draining = False
+        self.problems: list[tuple[Rule, str]] = []
+        self.seen: Counter[str] = Counter()
+
+    @property
+    def jobs(self) -> list[JobName]:
+        """The jobs there are."""
+        return list(self._followers)
+
+    @property
+    def live(self) -> list[RunId]:
+        """The runs that have not ended."""
+        return list(self._runs)
+
+    def boots(self) -> None:
+        """A new process: it cannot know that the clock was set before it began."""
+        self._set_by = timedelta(0)
+        self._is_draining = False
+        self.seen["boot"] += 1
+
+    def drains(self) -> None:
+        """The process shuts down: nothing is due for it any more."""
+        self._is_draining = True
+
+    def clock_was_set(self, by: timedelta) -> None:
+        """The wall clock was set, and a process that runs must notice."""
+        self._set_by += by
+
+    # -- a wait ----------------------------------------------------------------------------------
+
+    def waits(self, until: datetime | None, has_failed: bool) -> None:
+        """The loop has nothing to do before `until`: then nothing may be due before it."""
+        now = self._clock.now()
+        self._expect(
+            Rule.WAKEUPS, until is None or until > now, f"spins: waits at {now} for {until}"
+        )
+        if has_failed or self._is_draining:
+            return
+        self._set_by = timedelta(0)
+        for due_at, what in self._wakes():
+            self._expect(
+                Rule.DECIDED_ONCE, due_at > now, f"{what}, due {due_at}, is undecided at {now}"
+            )
+            self._expect(
+                Rule.WAKEUPS,
+                until is not None and until <= due_at,
+                f"sleeps past {what} at {due_at}",
+            )
+        running = [run for run in self._runs.values() if run.state is RunState.RUNNING]
+        is_one_suspect = any(run.crashes for run in running)  # they go one at a time
+        waiting = [
+            run
+            for run in self._runs.values()
+            if run.state is RunState.QUEUED and not (run.crashes and is_one_suspect)
+        ]
+        is_idle = waiting and len(running) < self._workers
+        self._expect(Rule.WAKEUPS, not is_idle, f"a slot is free at {now} and {waiting} wait")
+
+    def _wakes(self) -> Iterator[tuple[datetime, str]]:
+        for name, follower in self._followers.items():
+            wakes_at = follower.wakes_at
+            if wakes_at is not None:
+                yield wakes_at, name
+        for run in self._runs.values():
+            if run.state is RunState.PENDING:
+                yield run.due_at, run.id
+
+    # -- a start ---------------------------------------------------------------------------------
+
+    def started(self, run: Run, running: Iterable[RunId]) -> None:
+        """An attempt begins: it is committed, never began before, and overlaps no other."""
+        self._expect(
+            Rule.HISTORIES,
+            self._runs.get(run.id) == run,
+            f"{run.id} starts as it is not in the store",
+        )
+        self._expect(
+            Rule.HISTORIES, (run.id, run.attempt) not in self._started, f"{run.id} starts again"
+        )
+        self._started.add((run.id, run.attempt))
+        for other in running:
+            met = self._runs[other].job
+            self._expect(Rule.HISTORIES, other != run.id, f"two attempts of {run.id} overlap")
+            self._expect(
+                Rule.HISTORIES, met is None or met != run.job, f"{run.id} overlaps {other} of {met}"
+            )
+        self.seen["start"] += 1
+
+    # -- a commit --------------------------------------------------------------------------------
+
+    def committed(self, changes: Changes) -> None:
+        """A turn was written: each run moved along the table, each due instant was decided once."""
+        for run in changes.runs.values():
+            self._run_moved(run, changes.at)
+        for attempt in changes.attempts:
+            self._attempts[attempt.run] += 1
+            in_order = attempt.number == self._attempts[attempt.run]
+            self._expect(
+                Rule.HISTORIES, in_order, f"{attempt.run} has a gap at attempt {attempt.number}"
+            )
+            self.seen[attempt.outcome] += 1
+        for name, change in changes.jobs.items():
+            self._expect(
+                Rule.SAME_FILE, change.actor != SAME_FILE, f"the same file again changed job {name}"
+            )
+            self._follow(name, change.before, change.after, changes)
+        for skip in changes.skips.values():
+            self._skipped[skip.job, skip.first_at] = skip.last_at, skip.count
+        self._set_by = timedelta(0)
+
+    def _run_moved(self, change: RunChange, at: datetime) -> None:
+        run, known = change.after, self._runs.get(change.after.id)
+        self._expect(
+            Rule.HISTORIES, run.id not in self._ended, f"{run.id} ended and moves to {run.state}"
+        )
+        self._expect(
+            Rule.HISTORIES, known == change.before, f"{run.id} is not {change.before} but {known}"
+        )
+        is_legal = is_path(known.state if known else None, run.state)
+        self._expect(
+            Rule.HISTORIES, is_legal, f"{run.id} goes from {known and known.state} to {run.state}"
+        )
+        is_due = known is None or known.state is not RunState.PENDING or run.due_at <= at
+        self._expect(
+            Rule.HISTORIES,
+            is_due or run.state in (RunState.PENDING, RunState.CANCELLED),
+            f"{run.id} starts early",
+        )
+        self.seen[run.state] += 1
+        if run.state.is_final:
+            self._runs.pop(run.id, None)
+            self._ended.add(run.id)
+        else:
+            self._runs[run.id] = run
+        if run.job is not None:
+            live = self._live[run.job]
+            (live.discard if run.state.is_final else live.add)(run.id)
+
+    def _follow(
+        self, name: JobName, before: JobRecord | None, after: JobRecord | None, changes: Changes
+    ) -> None:
+        """Hold what was decided of a job's due instants against its schedule."""
+        decided = sorted(self._decisions(name, changes))
+        follower = self._followers.get(name)
+        if follower is None:
+            if after is None:
+                return
+            blurred = self._latest.get(name)
+            follower = self._followers[name] = Follower(after, changes.at, blurred)
+        elif before is not None and after is not None:
+            follower.grid_moves(before, after, changes.at, self._set_by)
+            self.seen["grid moved"] += before.anchor_at != after.anchor_at
+        ended = [c.after for c in changes.runs.values() if c.after.job == name]
+        follower.runs_end([run for run in ended if run.state.is_final], changes.at)
+        for segment in decided:
+            follower.takes(segment, changes.at)
+            self._latest[name] = max(segment.last, self._latest.get(name, segment.last))
+            self.seen[segment.reason or "run"] += segment.times
+        if after is None:
+            self._expect(
+                Rule.DECIDED_ONCE, not follower.owes(changes.at), f"{name} is removed with debts"
+            )
+            del self._followers[name]
+        else:
+            follower.policy(decided, before, after, len(self._live[name]))
+            follower.becomes(after, changes.at, self._latest.get(name), len(self._live[name]))
+        self.problems += [(Rule.DECIDED_ONCE, problem) for problem in follower.problems]
+
+    def _decisions(self, name: JobName, changes: Changes) -> Iterator[Segment]:
+        for change in changes.runs.values():
+            run = change.after
+            if change.before is None and run.job == name and run.origin is Origin.SCHEDULE:
+                yield Segment(run.scheduled_at, run.scheduled_at, 1, None)
+        for skip in changes.skips.values():
+            if skip.job == name:
+                known = self._skipped.get((name, skip.first_at))
+                first_at = known[0] + MICROSECOND if known else skip.first_at
+                count = skip.count - (known[1] if known else 0)
+                yield Segment(first_at, skip.last_at, count, skip.reason, known is not None)
+
+    def _expect(self, rule: Rule, is_so: object, otherwise: str) -> None:
+        if not is_so:
+            self.problems.append((rule, otherwise))
