@@ -164,7 +164,7 @@ class Server:
             shutdown_timeout=1.0,
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, self._control).start()
+        await web.SockSite(self._runner, self._control, backlog=BACKLOG).start()
 
     def _handler(self, function: ApiFunction, status: HTTPStatus) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:

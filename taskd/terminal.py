@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from typing import Final
 
 # C0, DEL and C1 drive the terminal; marks of direction (Unicode TR9) and line separators change
 # what a line seems to say; lone surrogates cannot be encoded at all.
 _SPECIAL: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+# Controls, format characters, halves of surrogate pairs, separators of lines.
+_UNPRINTABLE: Final = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _IN_A_LINE: Final = re.compile(f"[\x00-\x1f{_SPECIAL}]")
 _IN_LINES: Final = re.compile(f"[\x00-\x08\x0b-\x1f{_SPECIAL}]")
 _IN_JSON: Final = re.compile(f"[{_SPECIAL}]")
@@ -25,8 +28,8 @@ def harmless_lines(text: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text with one U+FFFD for each control character, so that columns still count."""
-    return _IN_A_LINE.sub("\ufffd", text)
+    """The text with one U+FFFD for each character that is no mark on paper: columns still count."""
+    return "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
 
 
 def encoded(document: object) -> str:

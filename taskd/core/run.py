@@ -223,9 +223,8 @@ def settle(
         case Outcome.FAILED:
             settled = replace(move(run, RunState.FAILED, finished_at), error=error)
         case Outcome.CANCELLED:
-            settled = replace(
-                move(run, RunState.CANCELLED, finished_at, reason=reason), error=error
-            )
+            cancelled = move(run, RunState.CANCELLED, finished_at, reason=reason)
+            settled = replace(cancelled, error=error)
         case Outcome.LOST:
             settled = _again(replace(run, crashes=run.crashes + 1), finished_at)
         case Outcome.RELEASED:
