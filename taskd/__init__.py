@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from taskd.errors import UnknownTask as UnknownTask
     from taskd.executors.current_run import current_run as current_run
     from taskd.scheduler import Scheduler as Scheduler
+    from taskd.task import OneTime as OneTime
+    from taskd.task import Periodic as Periodic
     from taskd.task import Task as Task
     from taskd.task import TaskError as TaskError
 
@@ -37,6 +39,8 @@ _HOMES = {
     "InvalidJob": "taskd.errors",
     "NoDaemon": "taskd.errors",
     "NotImportable": "taskd.errors",
+    "OneTime": "taskd.task",
+    "Periodic": "taskd.task",
     "Scheduler": "taskd.scheduler",
     "Stopped": "taskd.errors",
     "StoreError": "taskd.errors",

@@ -35,32 +35,45 @@ class Wakeup:
     """
 
     def __init__(self) -> None:
-        self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._event: _Event | None = _Event(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
         self._is_set = False
 
     def set(self) -> None:
         """Wakes the reader; from any thread or signal handler. Free of charge when already set."""
-        if not self._is_set:
+        event = self._event  # kept open by this reference, should the reader close meanwhile
+        if event is not None and not self._is_set:
             self._is_set = True
-            os.eventfd_write(self._event, 1)
+            os.eventfd_write(event.descriptor, 1)
 
     def clear(self) -> None:
         """Takes the signal back; for the reader alone."""
         # In this order: with the flag lowered first, a set() in between would raise it and have its
         # write read away below, and from then on every set() would believe the reader to be awake.
         with suppress(BlockingIOError):
-            os.eventfd_read(self._event)
+            os.eventfd_read(self.fileno())
         self._is_set = False
 
     def fileno(self) -> int:
         """The descriptor that is readable while the signal is set."""
-        return self._event
+        assert self._event is not None
+        return self._event.descriptor
 
     def close(self) -> None:
         """Releases the descriptor; a later `set` does nothing."""
-        # Left set for good: a late writer must not write to a descriptor that became another's.
-        self._is_set = True
-        os.close(self._event)
+        self._event = None
+
+
+class _Event:
+    """An eventfd(2), closed with the last reference: a writer may still hold one.
+
+    It must not write to a descriptor that has become another's meanwhile.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
 
 
 class SystemClock:
@@ -85,7 +98,13 @@ class SystemClock:
         """A new signal that ends a wait of this clock early."""
         return Wakeup()
 
-    def wait(self, until: datetime | None, wakeup: ports.Wakeup) -> None:
+    def wait(
+        self,
+        until: datetime | None,
+        wakeup: ports.Wakeup,
+        *,
+        busy: bool = False,  # noqa: ARG002 - real time waits for nobody
+    ) -> None:
         """Returns when `until` has come, `wakeup` is set, or the wall clock was stepped."""
         deadline = min(until or _NEVER, _NEVER)
         if self._timer is None:

@@ -132,7 +132,7 @@ class Loop:
         """Sleep until a message comes, the next instant is due, or the clock is stepped."""
         hungry = self._engine is not None and any(self._engine.hunger())
         if not self.inbox and not hungry:
-            self._clock.wait(self._deadline(), self._wakeup)
+            self._clock.wait(self._deadline(), self._wakeup, busy=bool(self._alive))
 
     def _deadline(self) -> datetime | None:
         due: list[datetime] = []

@@ -23,7 +23,7 @@ def taskd_clock() -> FakeClock:
 @pytest.fixture
 def taskd_scheduler(taskd_clock: FakeClock) -> Iterator[Scheduler]:
     """A running in-memory scheduler on `taskd_clock` that calls tasks one after another."""
-    from taskd.testing import inline_scheduler
+    from taskd.scheduler import Scheduler
 
-    with inline_scheduler(taskd_clock) as scheduler:
+    with Scheduler(clock=taskd_clock, workers=1) as scheduler:
         yield scheduler

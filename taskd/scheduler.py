@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,11 +20,10 @@ from taskd.core.job import Call, Job, JobName, Source
 from taskd.core.messages import Added, AttemptFinished
 from taskd.core.messages import Task as TaskInput
 from taskd.core.ports import Clock
-from taskd.core.run import Run
+from taskd.core.run import Run, RunId
 from taskd.core.schedule import Every
-from taskd.errors import NotImportable, Stopped
+from taskd.errors import InvalidJob, NotImportable, Stopped
 from taskd.executors.call import resolve
-from taskd.executors.inline import Inline
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
 from taskd.ids import new_id
@@ -42,13 +42,13 @@ class Scheduler(AsyncTwins):
     Without `store` everything is in memory: any callable will do and results are the objects
     themselves. With ``"sqlite:///jobs.db"`` tasks survive restarts and crashes: callables must be
     importable, arguments and results are JSON. It starts by itself with the first call and never
-    keeps the interpreter from exiting. Every method may be called from any thread.
+    keeps the interpreter from exiting. Every method may be called from any thread, and from within
+    a task; once it was shut down, each raises `Stopped`. A fork must make one of its own.
 
     `workers` is how many tasks run at once. `durability` is ``"full"`` (a schedule that was
     acknowledged survives a power loss) or ``"normal"`` (a crash of the process). `folder` is what a
-    relative store path is relative to. `clock` and `executor` are for tests: see
-    `taskd.testing`. `on_end` is told of each finished run, on a thread that must
-    not be held up.
+    relative store path is relative to. `clock` is for tests: see `taskd.testing`. `on_end` is told
+    of each finished run, on a thread that must not be held up.
 
     Raises:
         StoreLocked: Another process has the store.
@@ -63,32 +63,32 @@ class Scheduler(AsyncTwins):
         durability: str = "full",
         folder: Path | None = None,
         clock: Clock | None = None,
-        executor: type[Threads | Inline] = Threads,
         on_end: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self._store = open_store(store, folder=folder, full_durability=durability == "full")
         self.objects: Objects | None = Objects() if self._store.path is None else None
-        self._has_started = False
-        node, pid = socket.gethostname(), os.getpid()
+        self._first_start = threading.Lock()  # taken once, by whoever starts it
+        self._is_stopping = False
+        self._pid = os.getpid()
         self._loop = Loop(
             store=self._store,
             clock=self.clock,
-            engine=partial(Engine, node=node, pid=pid, workers=workers, new_id=new_id),
-            executor=partial(self._make_executor, executor),
+            engine=partial(
+                Engine, node=socket.gethostname(), pid=self._pid, workers=workers, new_id=new_id
+            ),
+            executor=self._make_executor,
             on_end=partial(self._ended, on_end),
         )
         self.inbox = self._loop.inbox
 
-    def _make_executor(
-        self, make: type[Threads | Inline], report: Callable[[AttemptFinished], None]
-    ) -> Threads | Inline:
-        self.executor = make(report, self.clock.now, self.objects)
+    def _make_executor(self, report: Callable[[AttemptFinished], None]) -> Threads:
+        self.executor = Threads(report, self.clock.now, self.objects)
         return self.executor
 
     def _ended(self, on_end: Callable[[Run], None], run: Run) -> None:
-        if self.objects is not None and run.call is not None:
-            self.objects.forget(run.call.target)
+        if self.objects is not None:
+            self.objects.ended(run)
         on_end(run)
 
     # -- scheduling ------------------------------------------------------------------------------
@@ -107,9 +107,10 @@ class Scheduler(AsyncTwins):
         A naive `when` is local time; one that is past runs at once. `priority` is -100..100.
 
         Raises:
-            TypeError: The arguments do not fit the function's signature.
+            TypeError: The arguments do not fit the function's signature; or the store is durable
+                and they are not JSON.
             NotImportable: The store is durable and the function cannot be imported by name.
-            InvalidJob: The store is durable and an argument is not JSON; or a bad priority.
+            InvalidJob: The priority is out of range.
         """
         return self.schedule_many([OneTime(function, when, args, kwargs or {}, priority)])[0]
 
@@ -127,12 +128,13 @@ class Scheduler(AsyncTwins):
 
         The grid is fixed: a late call does not move the next. A call still running when the next is
         due makes that one be skipped. With `carry` each result replaces the first argument of the
-        next call; a call that raises leaves it as it was.
+        next call; one that raises, or whose result is not JSON in a durable store, leaves it as it
+        was.
 
         Raises:
-            TypeError: The arguments do not fit the function's signature.
+            TypeError: As for `schedule_one_time`.
             NotImportable: The store is durable and the function cannot be imported by name.
-            InvalidJob: The interval is too short; the store is durable and an argument is not JSON.
+            InvalidJob: The interval is too short, or the priority out of range.
         """
         task = Periodic(function, interval, args, kwargs or {}, carry, priority)
         return self.schedule_many([task])[0]
@@ -149,21 +151,13 @@ class Scheduler(AsyncTwins):
             task_id = new_id(now)
             call = _call(task, task_id, calls if self.objects is not None else None)
             if isinstance(task, OneTime):
-                due_at = task.when.astimezone(UTC)
-                one_time.append(TaskInput(task_id, call, due_at, _priority(task.priority)))
+                one_time.append(_one_time(task, task_id, call))
             else:
-                jobs.append(
-                    Job(
-                        name=JobName(task_id),
-                        call=call,
-                        schedule=Every(task.interval),
-                        source=Source.API,
-                        priority=task.priority,
-                        carry=task.carry,
-                    )
-                )
+                jobs.append(_job(task, task_id, call))
             ids.append(task_id)
         self.start()
+        if self._is_stopping:
+            raise Stopped("the scheduler is shutting down")
         added = Added(jobs=tuple(jobs), tasks=tuple(one_time), actor="library")
         if self.objects is not None:
             self.objects.calls.update(calls)
@@ -176,6 +170,7 @@ class Scheduler(AsyncTwins):
 
     def task(self, task_id: str) -> Task:
         """Return the handle of a task. Raises UnknownTask."""
+        self.start()
         return Task(self, task_id)
 
     def get_task_status(self, task_id: str) -> str:
@@ -228,21 +223,21 @@ class Scheduler(AsyncTwins):
         Raises:
             Stopped: It was shut down.
         """
-        if self._loop.join(0):
-            raise Stopped("the scheduler has shut down")
-        if not self._has_started:
-            self._has_started = True
-            self._loop.start()
+        self._refuse_ended()
+        self._start_once()
 
     def shutdown(self, *, wait: bool = True, grace: timedelta = timedelta(seconds=30)) -> None:
         """Start nothing more, let running tasks end within `grace`, hand back the rest, close.
 
-        Without `wait` return at once and let that happen. May be called again with a shorter grace.
+        Without `wait` return at once and let that happen, as always from within a task, which it
+        would wait for. May be called again, with a shorter grace.
         """
-        if not self._loop.join(0):
-            self.start()
-            self._loop.stop(grace)
-        if wait:
+        if os.getpid() != self._pid:
+            return  # a fork has nothing of it to shut down
+        self._start_once()
+        self._is_stopping = True
+        self._loop.stop(grace)
+        if wait and not self.executor.is_called_from_within():
             self._loop.join()
 
     def join(self, timeout_s: float | None = None) -> bool:
@@ -265,6 +260,7 @@ class Scheduler(AsyncTwins):
 
     def read(self, read: Callable[[History], T]) -> T:
         """Return `read` of the store as of the last commit; in memory on the loop's thread."""
+        self._refuse_ended()
         if self._store.path is None:
             return self.read_in_turn(read)
         with self._store.history() as history:
@@ -280,6 +276,16 @@ class Scheduler(AsyncTwins):
 
         return cast("T", self.inbox.query(borrowed).result())
 
+    def _start_once(self) -> None:
+        if self._first_start.acquire(blocking=False):
+            self._loop.start()
+
+    def _refuse_ended(self) -> None:
+        if os.getpid() != self._pid:
+            raise Stopped(f"the scheduler belongs to process {self._pid}: make one after the fork")
+        if self._loop.join(0):
+            raise Stopped("the scheduler has shut down")
+
 
 def target_of(function: Callable[..., object]) -> str:
     """Return the importable name of a function, ``package.module:attr.path``.
@@ -294,7 +300,7 @@ def target_of(function: Callable[..., object]) -> str:
             repr(function), "a durable scheduler needs a function that can be imported by name"
         )
     target = f"{module}:{path}"
-    if resolve(target) is not function:
+    if resolve(target) != function:  # not `is`: a class method is bound anew each time
         raise NotImportable(target, "the name leads to something else than the given function")
     return target
 
@@ -308,7 +314,7 @@ def _call(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | 
         return Call(target)
     call = Call(target_of(task.function), tuple(task.args), dict(task.kwargs))
     try:
-        json.dumps([call.args, call.kwargs], allow_nan=False)
+        json.dumps([call.args, call.kwargs], allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
@@ -316,9 +322,28 @@ def _call(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | 
     return call
 
 
+def _one_time(task: OneTime, task_id: RunId, call: Call) -> TaskInput:
+    if not -100 <= task.priority <= 100:
+        raise InvalidJob("priority", f"{task.priority} is outside -100..100")
+    return TaskInput(task_id, call, task.when.astimezone(UTC), task.priority)
+
+
+def _job(task: Periodic, task_id: RunId, call: Call) -> Job:
+    return Job(
+        name=JobName(task_id),
+        call=call,
+        schedule=Every(task.interval),
+        source=Source.API,
+        priority=task.priority,
+        carry=task.carry,
+    )
+
+
 def _check_arguments(task: OneTime | Periodic) -> None:
     if not callable(task.function):
         raise TypeError(f"{task.function!r} is not callable")
+    if inspect.iscoroutinefunction(task.function):
+        raise TypeError(f"{task.function!r} is async, which this version does not support")
     try:
         signature = inspect.signature(task.function)
     except ValueError:
@@ -326,9 +351,3 @@ def _check_arguments(task: OneTime | Periodic) -> None:
     signature.bind(*task.args, **task.kwargs)
     if isinstance(task, Periodic) and task.carry and not task.args:
         raise TypeError("carry replaces the first argument, and there is none: give args=[...]")
-
-
-def _priority(priority: int) -> int:
-    if not -100 <= priority <= 100:
-        raise ValueError(f"priority {priority} is outside -100..100")
-    return priority

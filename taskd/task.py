@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from taskd.core.messages import JobStopped, RunStopped
 from taskd.core.record import JobRecord, JobState
-from taskd.core.run import Run, RunState
+from taskd.core.run import Result, Run, RunState
 from taskd.errors import Conflict, TaskFailed, UnknownTask
 from taskd.executors.objects import Objects
 from taskd.inbox import Inbox
@@ -82,10 +82,24 @@ class Owner(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a task stands at an end: `error` is what there is to raise instead of a `value`."""
+
+    value: object = None
+    error: BaseException | None = None
+
+    def get(self) -> object:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
 class Task:
     """The handle of a scheduled task, in the manner of `concurrent.futures.Future`; awaitable.
 
-    A periodic task's result and error are those of its latest finished run.
+    A periodic task's result and error are those of its latest finished run. To stop waiting, or
+    awaiting, leaves the task alone.
 
     Raises:
         UnknownTask: There is no such task; every method raises it too, once it was forgotten.
@@ -97,7 +111,7 @@ class Task:
         owner.read(self._find)
 
     def __repr__(self) -> str:
-        return f"<Task {self.id} {self.status()}>"
+        return f"<Task {self.id}>"
 
     def status(self) -> str:
         """Return PENDING, QUEUED, RUNNING, SUCCEEDED, FAILED, DEAD or CANCELLED."""
@@ -139,11 +153,11 @@ class Task:
                 self._owner.inbox.ask(RunStopped(task.id, actor="library")).result()
         return self.cancelled()
 
-    def wait(self, timeout: float | None = None) -> Run:
+    def wait(self, timeout: float | None = None) -> None:
         """Wait, for at most `timeout` seconds, for the first run to end. Raises TimeoutError."""
         end = self._first_end()
         try:
-            return end.result(timeout)
+            end.result(timeout)
         except TimeoutError:
             end.cancel()
             raise
@@ -156,42 +170,48 @@ class Task:
             concurrent.futures.CancelledError: It was stopped.
             Exception: What the task raised; `TaskFailed` where only its words are known.
         """
-        return self._outcome(self.wait(timeout))
+        self.wait(timeout)
+        return self._owner.read(self._ending).get()
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait, for at most `timeout` seconds, and return what the task raised, or None."""
-        run = self.wait(timeout)
-        try:
-            self._outcome(run)
-        except CancelledError:
-            raise
-        # Whatever the task raised is the value here.
-        except BaseException as raised:  # noqa: BLE001
-            return raised
-        return None
+        """Wait, for at most `timeout` seconds, and return what the task raised, or None.
+
+        Raises:
+            TimeoutError: It did not end in time.
+            concurrent.futures.CancelledError: It was stopped.
+        """
+        self.wait(timeout)
+        error = self._owner.read(self._ending).error
+        if isinstance(error, CancelledError):
+            raise error
+        return error
 
     def latest_result(self) -> Any:
         """Return what the latest finished run returned, None when there is none or it failed."""
-        run = self._owner.read(self._latest)
-        succeeded = run is not None and run.state is RunState.SUCCEEDED
-        return self._outcome(run) if run is not None and succeeded else None
+        return self._owner.read(self._ending).value
 
     def latest_error(self) -> TaskError | None:
         """Return the error of the latest finished run, None when there is none."""
-        run = self._owner.read(self._latest)
-        if run is None or run.error is None:
-            return None
-        objects, error = self._owner.objects, run.error
-        exception = objects.errors.get(self.id) if objects is not None else None
-        return TaskError(error.type, error.message, error.traceback, error.text, exception)
+
+        def read(history: History) -> TaskError | None:
+            run, objects = self._latest(history), self._owner.objects
+            if run is None or run.error is None:
+                return None
+            exception = objects.errors.get(run.id) if objects is not None else None
+            error = run.error
+            return TaskError(error.type, error.message, error.traceback, error.text, exception)
+
+        return self._owner.read(read)
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._await().__await__()
 
     async def _await(self) -> object:
-        end = await asyncio.to_thread(self._first_end)
-        run = await asyncio.wrap_future(end)
-        return await asyncio.to_thread(self._outcome, run)
+        await asyncio.wrap_future(await asyncio.to_thread(self._first_end))
+        ending = await asyncio.to_thread(self._owner.read, self._ending)
+        return ending.get()  # raised here, for asyncio loses a StopIteration raised in a thread
+
+    # -- what the store says ---------------------------------------------------------------------
 
     def _first_end(self) -> Future[Run]:
         """Return a future of a finished run: the latest one if there is any, else the first."""
@@ -205,23 +225,6 @@ class Task:
         past.set_result(latest)
         return past
 
-    def _outcome(self, run: Run) -> object:
-        """Return what a finished run returned, or raise what it raised."""
-        objects = self._owner.objects
-        if run.state is RunState.SUCCEEDED:
-            if objects is not None:
-                return objects.results.get(self.id)
-            if run.result is None:
-                return None
-            return run.result.text if run.result.is_repr else json.loads(run.result.text)
-        if objects is not None and run.state is RunState.FAILED:
-            raise objects.errors[self.id]
-        if run.state is RunState.CANCELLED:
-            raise CancelledError(run.reason)
-        if run.error is not None:
-            raise TaskFailed(run.error.type, run.error.message, run.error.traceback)
-        raise TaskFailed(run.state.value, run.reason)
-
     def _find(self, history: History) -> Run | JobRecord:
         found = history.run(self.id) or history.job(self.id)
         if found is None:
@@ -234,3 +237,30 @@ class Task:
         if isinstance(task, Run):
             return task if task.state.is_final else None
         return history.run(task.last_run) if task.last_run is not None else None
+
+    def _ending(self, history: History) -> _Ending:
+        """Return what the latest finished run came to.
+
+        In memory this reads on the loop's thread, the only one that lets go of an object: the
+        object of the run that it finds is there.
+        """
+        run, objects = self._latest(history), self._owner.objects
+        if run is None:
+            return _Ending()
+        if run.state is RunState.CANCELLED:
+            return _Ending(error=CancelledError(run.reason))
+        if run.state is RunState.SUCCEEDED:
+            return _Ending(objects.results[run.id] if objects is not None else _value(run.result))
+        if objects is not None and run.id in objects.errors:
+            return _Ending(error=objects.errors[run.id])
+        if run.error is not None:
+            known = run.error
+            return _Ending(error=TaskFailed(known.type, known.message, known.traceback))
+        return _Ending(error=TaskFailed(run.state.value, run.reason))
+
+
+def _value(result: Result | None) -> object:
+    """Return what a durable store keeps of a result: its value, or its repr where not JSON."""
+    if result is None:
+        return None
+    return result.text if result.is_repr else json.loads(result.text)

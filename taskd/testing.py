@@ -1,12 +1,14 @@
 """Testing: a clock that advances by hand, so that tests of schedules need no sleep.
 
     clock = FakeClock()
-    with inline_scheduler(clock) as scheduler:
-        task = scheduler.schedule_periodic(collect, timedelta(minutes=5))
+    with Scheduler(clock=clock, workers=1) as scheduler:
+        scheduler.schedule_periodic(collect, timedelta(minutes=5))
         clock.advance(timedelta(hours=1))
-        assert scheduler.get_task_result(task) == ...
+        assert collected == 13
 
-With pytest, the fixtures `taskd_clock` and `taskd_scheduler` are these two, ready to use.
+When `advance` returns, everything that became due has run and its effects can be seen. With
+``workers=1`` tasks run one after another, so that also those of one instant keep their order.
+pytest finds the fixtures `taskd_clock` and `taskd_scheduler`: these two, ready to use.
 """
 
 from __future__ import annotations
@@ -15,92 +17,107 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from taskd.core import ports
-from taskd.executors.inline import Inline
-from taskd.scheduler import Scheduler
-
-PATIENCE_S = 30.0  # of real time: a task that takes longer hangs
 
 
 class FakeClock:
-    """A clock that stands still until `advance`; for one scheduler.
+    """A clock that stands still until `advance`, for any number of schedulers.
 
-    `start` is the first instant, aware; default 2026-01-01 00:00 UTC.
+    `start` is the first instant (naive: local time), 2026-01-01 00:00 UTC by default. `patience_s`
+    is how long, in real time, the work of one instant may take.
     """
 
-    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self._start = self._now = start.astimezone(UTC)
-        self._stepped = timedelta(0)
+    def __init__(
+        self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), *, patience_s: float = 30.0
+    ) -> None:
+        self._start = start.astimezone(UTC)
+        self._passed = self._set_by = timedelta(0)
+        self._patience_s = patience_s
         self._changed = threading.Condition()
-        self._until: datetime | None = None
-        self._waits_on: ports.Wakeup | None = None
+        self._sleepers: list[FakeWakeup] = []
 
     def now(self) -> datetime:
         """Return the instant it stands at: aware UTC."""
-        return self._now + self._stepped
+        return self._start + self._passed + self._set_by
 
     def elapsed(self) -> float:
         """Return the seconds it was advanced by; a `step` does not count."""
-        return (self._now - self._start).total_seconds()
+        return self._passed.total_seconds()
 
-    def advance(self, by: timedelta) -> None:
-        """Move on by `by`, stopping at each due instant on the way until its work is done.
+    def advance(self, by: timedelta | float) -> None:
+        """Move on by `by` (seconds, where a number), stopping at each due instant on the way.
+
+        At every stop it waits until all that is due has run. A task must not call it.
 
         Raises:
-            TimeoutError: The scheduler has not started, or a task does not end.
+            TimeoutError: A task does not end, or a scheduler was not started.
+            ValueError: `by` is negative; see `step`.
         """
+        by = by if isinstance(by, timedelta) else timedelta(seconds=by)
+        if by < timedelta(0):
+            raise ValueError("time only goes forward; step() sets the clock back")
         with self._changed:
-            target = self._now + by
-            while True:
-                self._settle()
-                due_at = None if self._until is None else self._until - self._stepped
-                if due_at is None or due_at > target:
-                    break
-                self._now = max(self._now, due_at)
+            target = self._passed + by
+            while (due := self._next_stop()) is not None and due <= target:
+                self._passed = max(self._passed, due)
                 self._changed.notify_all()
-            self._now = target
+            self._passed = target
 
     def step(self, by: timedelta) -> None:
         """Set the wall clock forward (back, where negative), as an operator or NTP would."""
         with self._changed:
             self._settle()
-            self._stepped += by
-            assert isinstance(self._waits_on, FakeWakeup)
-            self._waits_on.set()
+            self._set_by += by
+            for sleeper in self._sleepers:
+                sleeper.set()
             self._settle()
 
     def wakeup(self) -> FakeWakeup:
         """Return a new signal that ends a wait of this clock early."""
-        return FakeWakeup(self._changed)
+        return FakeWakeup(self._changed, self._sleepers)
 
-    def wait(self, until: datetime | None, wakeup: ports.Wakeup) -> None:
+    def wait(self, until: datetime | None, wakeup: ports.Wakeup, *, busy: bool = False) -> None:
         """Return when it was advanced to `until`, or `wakeup` is set."""
         assert isinstance(wakeup, FakeWakeup)
         with self._changed:
-            self._until, self._waits_on = until, wakeup
+            wakeup.until, wakeup.is_settled = until, not busy
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._is_settled())
-            self._waits_on = None
+            self._changed.wait_for(lambda: wakeup.is_set or self._is_due(until))
+            wakeup.is_settled = False
 
     def close(self) -> None:
-        """Do nothing: it holds nothing."""
+        """Do nothing: it holds nothing, and may serve the next scheduler."""
+
+    def _next_stop(self) -> timedelta | None:
+        """Return when the next instant is due, once the work of this one is done."""
+        self._settle()
+        due = [sleeper.until for sleeper in self._sleepers if sleeper.until is not None]
+        return min(due) - self._start - self._set_by if due else None
 
     def _settle(self) -> None:
-        if not self._changed.wait_for(self._is_settled, PATIENCE_S):
-            raise TimeoutError("the scheduler has not started, or a task does not end")
+        if not self._changed.wait_for(self._is_settled, self._patience_s):
+            raise TimeoutError("a task does not end, or a scheduler was not started")
 
     def _is_settled(self) -> bool:
-        """Whether the scheduler sleeps, and has no reason to wake."""
-        if not isinstance(self._waits_on, FakeWakeup) or self._waits_on.is_set:
-            return False
-        return self._until is None or self._until > self.now()
+        """Whether every scheduler sleeps, with nothing under way and no reason to wake."""
+        return all(
+            sleeper.is_settled and not sleeper.is_set and not self._is_due(sleeper.until)
+            for sleeper in self._sleepers
+        )
+
+    def _is_due(self, instant: datetime | None) -> bool:
+        return instant is not None and instant <= self.now()
 
 
 class FakeWakeup:
-    """The signal of a `FakeClock`."""
+    """The signal of one scheduler to a `FakeClock`, and how that scheduler sleeps."""
 
-    def __init__(self, changed: threading.Condition) -> None:
+    def __init__(self, changed: threading.Condition, sleepers: list[FakeWakeup]) -> None:
         self._changed = changed
+        self._sleepers = sleepers
         self.is_set = False
+        self.is_settled = False
+        self.until: datetime | None = None
+        sleepers.append(self)
 
     def set(self) -> None:
         """Wake the reader."""
@@ -118,9 +135,8 @@ class FakeWakeup:
         return -1
 
     def close(self) -> None:
-        """Do nothing: it holds nothing."""
-
-
-def inline_scheduler(clock: FakeClock, store: str | None = None) -> Scheduler:
-    """Return a scheduler on `clock` that calls tasks one after another, on its own thread."""
-    return Scheduler(store, clock=clock, executor=Inline)
+        """Take the scheduler off the clock: it has shut down."""
+        with self._changed:
+            if self in self._sleepers:
+                self._sleepers.remove(self)
+            self._changed.notify_all()

@@ -46,10 +46,11 @@ class Clock(Protocol):
         """A new signal that ends a wait of this clock early."""
         ...
 
-    def wait(self, until: datetime | None, wakeup: Wakeup) -> None:
+    def wait(self, until: datetime | None, wakeup: Wakeup, *, busy: bool = False) -> None:
         """Return when `until` has come, `wakeup` is set, or the wall clock was stepped.
 
-        None waits without a deadline. The wakeup is left as it is.
+        None waits without a deadline. The wakeup is left as it is. `busy` says that attempts are
+        under way: a clock that is advanced by hand stands still until they have ended.
         """
         ...
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from taskd.core.run import Run
+from taskd.core.job import JobName
+from taskd.core.run import Run, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,34 +19,47 @@ class LocalCall:
 
 
 class Objects:
-    """Callables by target, and what the latest finished run of each task returned or raised.
+    """Callables by target, and by run what it returned or raised.
 
-    A task is known by its id: the run's for a one-time task, the job's name for a periodic one. The
-    callable of a one-time task is let go when it has run.
+    An attempt's thread puts in what it has before it reports its end, so that the object is there
+    whenever the state says so. Only the loop takes out, once that is committed.
     """
 
     def __init__(self) -> None:
         self.calls: dict[str, LocalCall] = {}
-        self.results: dict[str, object] = {}
-        self.errors: dict[str, BaseException] = {}
+        self.results: dict[RunId, object] = {}
+        self.errors: dict[RunId, BaseException] = {}
+        self._carried: dict[JobName, object] = {}
+        self._latest: dict[JobName, RunId] = {}
 
     def call(self, target: str, run: Run, *, carry: bool) -> LocalCall:
         """Return what to call; with `carry`, the first argument is the last result."""
         call = self.calls[target]
-        if carry and run.job in self.results:
-            call = replace(call, args=[self.results[run.job], *call.args[1:]])
+        if carry and run.job in self._carried:
+            call = replace(call, args=[self._carried[run.job], *call.args[1:]])
         return call
 
     def returned(self, run: Run, result: object) -> None:
         """Keep a result."""
-        task = run.job or run.id
-        self.results[task] = result
-        self.errors.pop(task, None)
+        self.results[run.id] = result
+        if run.job is not None:
+            self._carried[run.job] = result
 
     def raised(self, run: Run, error: BaseException) -> None:
         """Keep an exception."""
-        self.errors[run.job or run.id] = error
+        self.errors[run.id] = error
 
-    def forget(self, target: str) -> None:
-        """Let go of the callable of a task that has come to its end."""
-        self.calls.pop(target, None)
+    def ended(self, run: Run) -> None:
+        """Let go of what nobody can ask for any more, now that the end of `run` is committed.
+
+        A one-time task is not called again; of a periodic one only the latest run is asked for.
+        """
+        if run.job is None:
+            if run.call is not None:
+                self.calls.pop(run.call.target, None)
+            return
+        before = self._latest.get(run.job)
+        self._latest[run.job] = run.id
+        if before is not None:
+            self.results.pop(before, None)
+            self.errors.pop(before, None)

@@ -60,6 +60,11 @@ class Threads:
         """Let idle threads end; busy ones end after their attempt."""
         self._work.put(None)
 
+    def is_called_from_within(self) -> bool:
+        """Return whether the caller is one of its attempts."""
+        context = CONTEXT.get(None)
+        return context is not None and context.stop is self._stop
+
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
             start, context = work

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from taskd.client import Client
+from taskd.errors import NoDaemon
 
 PATIENCE_S = 20.0
 
@@ -119,6 +120,14 @@ class Live:
                 return found
             beat.wait(0.02)
         raise AssertionError(f"it never held; {self.client.status()}")
+
+    def answers(self) -> bool:
+        """Whether the daemon answers by now; a socket is bound before it listens."""
+        try:
+            self.client.ping()
+        except NoDaemon:
+            return False
+        return True
 
     def job(self, name: str) -> dict[str, Any]:
         """Return a job's card."""

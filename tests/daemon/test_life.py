@@ -219,6 +219,6 @@ def test_a_daemon_whose_stderr_nobody_reads_goes_on(live: Live) -> None:
     live.write('[jobs.fast]\ncall = "work:ping"\nevery = "100ms"\n')
     process = live.process = live.spawn()
     assert process.stderr is not None
-    live.until(live.socket.exists)
+    live.until(live.answers)
     process.stderr.close()  # from here on writing to it is EPIPE
     live.until(lambda: live.job("fast")["counts"].get("SUCCEEDED", 0) >= 5)

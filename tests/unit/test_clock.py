@@ -138,6 +138,16 @@ def test_a_signal_handler_ends_a_wait(clock: SystemClock, wakeup: Wakeup) -> Non
         signal.signal(signal.SIGUSR1, before)
 
 
+def test_a_writer_under_way_keeps_the_descriptor_of_a_closed_wakeup() -> None:
+    wakeup = Wakeup()
+    event, descriptor = wakeup._event, wakeup.fileno()
+    wakeup.close()
+    os.eventfd_write(descriptor, 1)
+    del event
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.eventfd_write(descriptor, 1)
+
+
 def test_a_wakeup_writes_once_however_often_it_is_set(wakeup: Wakeup) -> None:
     for _ in range(100):
         wakeup.set()

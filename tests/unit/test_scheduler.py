@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from taskd import Cancel, Scheduler, TaskFailed, UnknownTask, current_run
-from taskd.errors import InvalidJob, NotImportable, Stopped, StoreLocked
-from taskd.task import OneTime, Periodic
+from taskd import OneTime, Periodic, Scheduler, TaskFailed, UnknownTask
+from taskd.errors import InvalidJob, NotImportable
+from taskd.testing import FakeClock
 
 SOON = 10.0  # seconds of patience: everything here takes milliseconds
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 
 def say_hello(name: str) -> str:
@@ -36,10 +37,39 @@ def fail() -> None:
     raise ValueError("no such luck")
 
 
+def divide(by: int) -> float:
+    return 1 / by
+
+
+def give_a_set(_: object) -> set[int]:
+    return {7}
+
+
+def read(path: str) -> str:
+    return Path(path).read_text()
+
+
+async def later() -> None: ...
+
+
+class Greeter:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self) -> str:
+        return f"hello {self.name}"
+
+    def greet(self) -> str:
+        return self()
+
+    @classmethod
+    def of_class(cls) -> str:
+        return cls.__name__
+
+
 @pytest.fixture(params=["memory", "durable"])
-def scheduler(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scheduler]:
-    store = None if request.param == "memory" else f"sqlite:///{tmp_path}/jobs.db"
-    with Scheduler(store) as scheduler:
+def scheduler(request: pytest.FixtureRequest, store: str) -> Iterator[Scheduler]:
+    with Scheduler(None if request.param == "memory" else store) as scheduler:
         yield scheduler
 
 
@@ -49,8 +79,16 @@ def memory() -> Iterator[Scheduler]:
         yield scheduler
 
 
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/jobs.db"
+
+
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+# -- at a time, periodically, with an error ------------------------------------------------------
 
 
 def test_a_task_runs_at_its_time_and_not_before(scheduler: Scheduler) -> None:
@@ -58,50 +96,68 @@ def test_a_task_runs_at_its_time_and_not_before(scheduler: Scheduler) -> None:
     task_id = scheduler.schedule_one_time(say_hello, due_at, args=["Alice"])
     assert scheduler.get_task_status(task_id) == "PENDING"
     assert scheduler.get_task_result(task_id) is None
+    assert scheduler.get_task_error(task_id) is None
     assert scheduler.get_task_result(task_id, timeout=SOON) == "hello Alice"
     assert now() >= due_at
     assert scheduler.get_task_status(task_id) == "SUCCEEDED"
 
 
-def test_a_periodic_task_carries_its_result_into_the_next_call(scheduler: Scheduler) -> None:
-    task_id = scheduler.schedule_periodic(count_up, timedelta(seconds=0.1), args=[0, 1], carry=True)
-    ended = [scheduler.inbox.watch(task_id).result(SOON) for _ in range(2)]
-    assert scheduler.get_task_result(task_id) >= len(ended)
-    assert scheduler.stop_task(task_id) == "CANCELLED"
-    runs = scheduler.read(lambda history: history.runs(job=task_id))
-    assert scheduler.get_task_result(task_id) == len(runs)
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_periodic_task_with_carry_counts(durable: bool, store: str) -> None:
+    clock = FakeClock()
+    with Scheduler(store if durable else None, clock=clock) as scheduler:
+        task_id = scheduler.schedule_periodic(count_up, SECOND, args=[0, 1], carry=True)
+        counted = []
+        for _ in range(4):
+            clock.advance(SECOND / 2)
+            counted.append(scheduler.get_task_result(task_id))
+            clock.advance(SECOND / 2)
+        assert counted == [1, 2, 3, 4]
 
 
-def test_the_error_of_a_task_is_reported(scheduler: Scheduler) -> None:
-    task_id = scheduler.schedule_one_time(partial_or_fail(scheduler), now())
+def test_the_error_of_a_task_prints_as_its_repr(scheduler: Scheduler) -> None:
+    task_id = scheduler.schedule_one_time(divide, now(), args=[0])
     scheduler.task(task_id).wait(SOON)
     assert scheduler.get_task_status(task_id) == "FAILED"
     error = scheduler.get_task_error(task_id)
     assert error is not None
-    assert str(error) == "ValueError('no such luck')"
-    assert (error.type, error.message) == ("ValueError", "no such luck")
+    assert str(error) == "ZeroDivisionError('division by zero')"
+    assert (error.type, error.message) == ("ZeroDivisionError", "division by zero")
     assert error.traceback.startswith("Traceback")
+    assert "in divide" in error.traceback
     assert "perform" not in error.traceback
     assert scheduler.get_task_result(task_id) is None
 
 
-def partial_or_fail(scheduler: Scheduler) -> Callable[[], object]:
-    return partial(fail) if scheduler.objects is not None else fail
+def test_the_first_periodic_run_is_at_once_and_the_others_keep_its_grid() -> None:
+    clock = FakeClock()
+    due: list[float] = []
+    with Scheduler(clock=clock) as scheduler:
+        clock.advance(0.25)
+        scheduler.schedule_periodic(lambda: due.append(clock.elapsed()), timedelta(seconds=0.1))
+        clock.advance(0.3)
+    assert due == pytest.approx([0.25, 0.35, 0.45, 0.55])
 
 
-def test_an_error_in_memory_is_the_exception_itself(memory: Scheduler) -> None:
-    raised = KeyError("x")
+def test_a_periodic_task_that_fails_goes_on_and_carries_what_it_had() -> None:
+    clock = FakeClock()
+    given: list[int] = []
 
-    def raise_it() -> None:
-        raise raised
+    def double(value: int) -> int:
+        given.append(value)
+        if len(given) == 2:
+            raise ValueError(value)
+        return 2 * value
 
-    task_id = memory.schedule_one_time(raise_it, now())
-    with pytest.raises(KeyError) as caught:
-        memory.task(task_id).result(SOON)
-    assert caught.value is raised
-    error = memory.get_task_error(task_id)
-    assert error is not None
-    assert error.exception is raised
+    with Scheduler(clock=clock) as scheduler:
+        task_id = scheduler.schedule_periodic(double, SECOND, args=[1], carry=True)
+        clock.advance(1)
+        assert str(scheduler.get_task_error(task_id)) == "ValueError(2)"
+        assert scheduler.get_task_result(task_id) is None
+        clock.advance(1)
+        assert scheduler.get_task_error(task_id) is None
+        assert scheduler.get_task_result(task_id) == 4
+    assert given == [1, 2, 2]
 
 
 def test_a_hundred_tasks_run_at_once_when_asked() -> None:
@@ -114,7 +170,27 @@ def test_a_hundred_tasks_run_at_once_when_asked() -> None:
 
 def test_an_interval_below_a_tenth_of_a_second_is_refused(scheduler: Scheduler) -> None:
     with pytest.raises(InvalidJob, match="100ms"):
-        scheduler.schedule_periodic(say_hello, timedelta(seconds=0.09), args=["x"])
+        scheduler.schedule_periodic(say_hello, timedelta(seconds=0.0999), args=["x"])
+    scheduler.schedule_periodic(say_hello, timedelta(seconds=0.1), args=["x"])
+
+
+@pytest.mark.parametrize("zone", [None, UTC, timezone(timedelta(hours=9, minutes=30))])
+def test_naive_datetimes_are_local_and_aware_ones_of_any_zone(zone: timezone | None) -> None:
+    clock = FakeClock()
+    due_at = (clock.now() + MINUTE).astimezone(zone)
+    with Scheduler(clock=clock) as scheduler:
+        when = due_at if zone else due_at.replace(tzinfo=None)
+        task_id = scheduler.schedule_one_time(clock.now, when)
+        clock.advance(2 * MINUTE)
+        assert scheduler.get_task_result(task_id) == due_at
+
+
+def test_a_past_task_runs_at_once(scheduler: Scheduler) -> None:
+    task_id = scheduler.schedule_one_time(say_hello, datetime(1999, 12, 31), args=["x"])
+    assert scheduler.get_task_result(task_id, timeout=SOON) == "hello x"
+
+
+# -- what is checked when it is scheduled --------------------------------------------------------
 
 
 def test_arguments_are_bound_when_scheduled(scheduler: Scheduler) -> None:
@@ -123,7 +199,17 @@ def test_arguments_are_bound_when_scheduled(scheduler: Scheduler) -> None:
     with pytest.raises(TypeError, match="unexpected keyword"):
         scheduler.schedule_one_time(say_hello, now(), args=["x"], kwargs={"nickname": "y"})
     with pytest.raises(TypeError, match="first argument"):
-        scheduler.schedule_periodic(fail, timedelta(seconds=1), carry=True)
+        scheduler.schedule_periodic(fail, SECOND, carry=True)
+    assert scheduler.read(lambda history: history.runs()) == []
+
+
+def test_what_cannot_be_called_is_refused(scheduler: Scheduler) -> None:
+    with pytest.raises(TypeError, match="not callable"):
+        scheduler.schedule_one_time("say_hello", now())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="async"):
+        scheduler.schedule_one_time(later, now())
+    with pytest.raises(InvalidJob, match=r"-100\.\.100"):
+        scheduler.schedule_one_time(fail, now(), priority=101)
 
 
 def test_many_are_scheduled_all_or_none(scheduler: Scheduler) -> None:
@@ -131,232 +217,197 @@ def test_many_are_scheduled_all_or_none(scheduler: Scheduler) -> None:
     with pytest.raises(TypeError):
         scheduler.schedule_many([good, OneTime(say_hello, now())])
     assert scheduler.read(lambda history: history.runs()) == []
-    ids = scheduler.schedule_many([good, Periodic(say_hello, timedelta(hours=1), ["y"])])
+    ids = scheduler.schedule_many([good, Periodic(say_hello, HOUR, ["y"])])
     assert [scheduler.task(i).result(SOON) for i in ids] == ["hello x", "hello y"]
 
 
-def test_in_memory_any_callable_will_do_and_results_are_the_objects_themselves(
-    memory: Scheduler,
-) -> None:
-    thing = object()
-    assert memory.task(memory.schedule_one_time(lambda: thing, now())).result(SOON) is thing
-    assert memory.task(memory.schedule_one_time([3].pop, now())).result(SOON) == 3
-
-
-def test_a_durable_scheduler_takes_importable_functions_and_json_only(tmp_path: Path) -> None:
-    with Scheduler(f"sqlite:///{tmp_path}/jobs.db") as scheduler:
-        with pytest.raises(NotImportable, match="imported by name"):
-            scheduler.schedule_one_time(lambda: None, now())
-        with pytest.raises(TypeError, match="must be JSON"):
-            scheduler.schedule_one_time(say_hello, now(), args=[object()])
-
-
-@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
-def test_what_would_end_a_process_ends_the_task_alone(
-    memory: Scheduler, kind: type[BaseException]
-) -> None:
-    def leave() -> None:
-        raise kind("bye")
-
-    task_id = memory.schedule_one_time(leave, now())
-    memory.task(task_id).wait(SOON)
-    error = memory.get_task_error(task_id)
-    assert error is not None
-    assert error.type == kind.__name__
-    assert memory.task(memory.schedule_one_time(say_hello, now(), args=["x"])).result(SOON)
-
-
-def test_an_unknown_id_is_a_key_error_that_can_be_read(scheduler: Scheduler) -> None:
-    with pytest.raises(UnknownTask) as caught:
-        scheduler.get_task_status(str(uuid.uuid4()))
-    assert isinstance(caught.value, KeyError)
-    assert str(caught.value).startswith("there is no task '")
+def test_many_are_one_commit(store: str) -> None:
+    log = Path(store.removeprefix("sqlite:///") + "-wal")
+    with Scheduler(store, clock=FakeClock()) as scheduler:
+        tasks = [OneTime(say_hello, scheduler.clock.now() + HOUR, ["x"]) for _ in range(500)]
+        scheduler.schedule_many(tasks)
+        # A commit for each would write the pages it touches anew: some 8 MB of log.
+        assert log.stat().st_size < 2_000_000
 
 
 def test_ids_are_uuids_in_order(scheduler: Scheduler) -> None:
-    later = now() + timedelta(hours=1)
-    ids = scheduler.schedule_many([OneTime(say_hello, later, ["x"]) for _ in range(50)])
+    ids = scheduler.schedule_many([OneTime(say_hello, now() + HOUR, ["x"]) for _ in range(50)])
     assert ids == sorted(ids)
     assert {uuid.UUID(task_id).version for task_id in ids} == {7}
 
 
+# -- in memory, and durable ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "result"),
+    [
+        (lambda: "hello lambda", [], "hello lambda"),
+        (Greeter("bound").greet, [], "hello bound"),
+        (Greeter("callable"), [], "hello callable"),
+        (partial(say_hello, "partial"), [], "hello partial"),
+        (pow, [2, 5], 32),
+        ([3].pop, [], 3),
+        (dict, [[("a", 1)]], {"a": 1}),
+    ],
+)
+def test_in_memory_any_callable_will_do(
+    memory: Scheduler, function: Callable[..., object], args: list[object], result: object
+) -> None:
+    task_id = memory.schedule_one_time(function, now(), args=args)
+    assert memory.get_task_result(task_id, timeout=SOON) == result
+
+
+def test_in_memory_arguments_and_results_are_the_objects_themselves(memory: Scheduler) -> None:
+    thing = object()
+    task_id = memory.schedule_one_time(lambda given: given, now(), args=[thing])
+    assert memory.get_task_result(task_id, timeout=SOON) is thing
+
+
+@pytest.mark.parametrize(
+    "function", [lambda: None, Greeter("x"), Greeter("x").greet, partial(fail), [3].pop]
+)
+def test_a_durable_scheduler_says_that_functions_must_be_importable(
+    store: str, function: Callable[..., object]
+) -> None:
+    with Scheduler(store) as scheduler, pytest.raises(NotImportable, match=r"name"):
+        scheduler.schedule_one_time(function, now())
+
+
+def test_a_durable_scheduler_takes_whatever_has_an_importable_name(store: str) -> None:
+    with Scheduler(store) as scheduler:
+        tasks = [OneTime(pow, now(), [2, 5]), OneTime(Greeter.of_class, now())]
+        ids = scheduler.schedule_many(tasks)
+        assert [scheduler.task(i).result(SOON) for i in ids] == [32, "Greeter"]
+
+
+@pytest.mark.parametrize("value", [object(), b"bytes", float("nan"), {1}, "\ud800"])
+def test_a_durable_scheduler_takes_json_arguments_only(store: str, value: object) -> None:
+    with Scheduler(store) as scheduler:
+        with pytest.raises(TypeError, match="must be JSON"):
+            scheduler.schedule_one_time(print, now(), args=[value])
+        with pytest.raises(TypeError, match="must be JSON"):
+            scheduler.schedule_one_time(print, now(), kwargs={"end": value})
+
+
+def test_a_durable_result_that_is_not_json_is_its_repr_and_is_not_carried(store: str) -> None:
+    clock = FakeClock()
+    with Scheduler(store, clock=clock) as scheduler:
+        task_id = scheduler.schedule_periodic(give_a_set, SECOND, args=[0], carry=True)
+        clock.advance(1)
+        assert scheduler.get_task_status(task_id) == "PENDING"
+        assert scheduler.get_task_result(task_id) == "{7}"
+        assert scheduler.read(lambda history: history.jobs())[0].carried is None
+
+
+def test_periodic_tasks_keep_their_grid_and_their_carry_across_a_restart(store: str) -> None:
+    clock = FakeClock()
+    with Scheduler(store, clock=clock) as scheduler:
+        task_id = scheduler.schedule_periodic(count_up, 10 * MINUTE, args=[0, 1], carry=True)
+        clock.advance(25 * MINUTE)
+        assert scheduler.get_task_result(task_id) == 3
+    clock.advance(22 * MINUTE)  # nobody is there at 30 and 40: the latest runs late
+    with Scheduler(store, clock=clock) as scheduler:
+        clock.advance(4 * MINUTE)
+        assert scheduler.get_task_result(task_id) == 5
+        runs = scheduler.read(lambda history: history.runs(job=task_id))
+    minutes = [(run.scheduled_at - runs[-1].scheduled_at) // MINUTE for run in runs]
+    assert minutes == [50, 40, 20, 10, 0]
+
+
+# -- asking --------------------------------------------------------------------------------------
+
+
+def test_an_unknown_id_is_a_key_error_that_can_be_read(scheduler: Scheduler) -> None:
+    unknown = str(uuid.uuid4())
+    for ask in (
+        scheduler.task,
+        scheduler.stop_task,
+        scheduler.get_task_status,
+        scheduler.get_task_result,
+        scheduler.get_task_error,
+    ):
+        with pytest.raises(UnknownTask) as caught:
+            ask(unknown)
+        assert isinstance(caught.value, KeyError)
+        assert str(caught.value) == f"there is no task '{unknown}'"
+
+
 def test_waiting_too_short_is_a_timeout(scheduler: Scheduler) -> None:
-    task_id = scheduler.schedule_one_time(say_hello, now() + timedelta(hours=1), args=["x"])
+    task_id = scheduler.schedule_one_time(say_hello, now() + HOUR, args=["x"])
     with pytest.raises(TimeoutError):
         scheduler.get_task_result(task_id, timeout=0.01)
 
 
-def test_a_stopped_task_never_runs(scheduler: Scheduler) -> None:
-    task_id = scheduler.schedule_one_time(say_hello, now() + timedelta(hours=1), args=["x"])
-    assert scheduler.stop_task(task_id) == "CANCELLED"
-    assert scheduler.stop_task(task_id) == "CANCELLED"
-    with pytest.raises(CancelledError):
-        scheduler.task(task_id).result(SOON)
+def test_a_call_never_waits_for_a_task(scheduler: Scheduler, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    task_id = scheduler.schedule_one_time(read, now(), args=[str(gate)])
+    while scheduler.get_task_status(task_id) != "RUNNING":
+        time.sleep(0)
+    assert scheduler.get_task_result(task_id) is None
+    assert scheduler.get_task_error(task_id) is None
+    other = scheduler.schedule_one_time(say_hello, now(), args=["x"])
+    assert scheduler.get_task_result(other, timeout=SOON) == "hello x"
+    gate.write_text("open")
+    assert scheduler.get_task_result(task_id, timeout=SOON) == "open"
 
 
-def test_a_running_task_is_asked_to_stop_and_stays_running_until_it_does(
-    memory: Scheduler,
-) -> None:
-    begun, let_go = threading.Event(), threading.Event()
-
-    def heed() -> None:
-        begun.set()
-        let_go.wait(SOON)
-        assert current_run.cancelled
-        raise Cancel("as asked")
-
-    task_id = memory.schedule_one_time(heed, now())
-    assert begun.wait(SOON)
-    assert memory.stop_task(task_id) == "RUNNING"
+def test_in_memory_scheduling_does_not_wait_for_the_scheduler(memory: Scheduler) -> None:
+    held, let_go = threading.Barrier(2), threading.Event()
+    memory.inbox.query(lambda: held.wait(SOON) + let_go.wait(SOON))
+    held.wait(SOON)
+    task_id = memory.schedule_one_time(say_hello, now(), args=["x"])
     let_go.set()
-    assert memory.task(task_id).wait(SOON).reason == "as asked"
-    assert memory.get_task_status(task_id) == "CANCELLED"
+    assert memory.get_task_result(task_id, timeout=SOON) == "hello x"
 
 
-def test_a_periodic_task_is_running_while_a_run_is_under_way(memory: Scheduler) -> None:
-    begun, let_go = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        begun.set()
-        let_go.wait(SOON)
-
-    task_id = memory.schedule_periodic(hold, timedelta(hours=1))
-    assert begun.wait(SOON)
-    assert memory.get_task_status(task_id) == "RUNNING"
-    let_go.set()
-    memory.task(task_id).wait(SOON)
-    assert memory.get_task_status(task_id) == "PENDING"
-
-
-def test_naive_datetimes_are_local_and_past_ones_run_at_once(memory: Scheduler) -> None:
-    past = datetime.now().replace(microsecond=0)  # noqa: DTZ005 (naive is the point)
-    past -= timedelta(minutes=5)
-    run = memory.task(memory.schedule_one_time(say_hello, past, args=["x"])).wait(SOON)
-    assert run.scheduled_at == past.astimezone(UTC)
-
-
-def test_any_thread_may_schedule_and_ask(scheduler: Scheduler) -> None:
-    results: list[str] = []
+@pytest.mark.parametrize("durable", [False, True])
+def test_many_threads_may_be_the_first_to_schedule_and_ask(durable: bool, store: str) -> None:
+    scheduler = Scheduler(store if durable else None)
+    begin, results = threading.Barrier(32), list[str]()
 
     def use() -> None:
+        begin.wait(SOON)
         ids = [scheduler.schedule_one_time(say_hello, now(), args=[str(n)]) for n in range(5)]
-        results.extend(scheduler.get_task_result(task_id, timeout=SOON) for task_id in ids)
+        assert scheduler.get_task_status(ids[0]) in {"PENDING", "QUEUED", "RUNNING", "SUCCEEDED"}
+        results.extend(scheduler.get_task_result(i, timeout=SOON) for i in ids)
 
-    threads = [threading.Thread(target=use) for _ in range(16)]
+    threads = [threading.Thread(target=use) for _ in range(32)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    scheduler.shutdown()
     assert sorted(results) == sorted(f"hello {n}" for n in range(5) for _ in threads)
 
 
-def test_a_task_may_schedule_another(memory: Scheduler) -> None:
-    def outer() -> str:
-        return memory.schedule_one_time(say_hello, now(), args=["inner"])
+def test_the_result_can_be_seen_whenever_the_state_says_so(memory: Scheduler) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(1, 200):
+            task_id = memory.schedule_one_time(lambda n=number: n, now())
+            while memory.get_task_status(task_id) != "SUCCEEDED":
+                pass
+            assert memory.get_task_result(task_id) == number
+    finally:
+        sys.setswitchinterval(interval)
 
-    inner = memory.task(memory.schedule_one_time(outer, now())).result(SOON)
-    assert memory.get_task_result(inner, timeout=SOON) == "hello inner"
 
-
-def test_the_handle_can_be_awaited_and_each_method_has_its_twin(scheduler: Scheduler) -> None:
+def test_each_method_has_its_awaitable_twin(scheduler: Scheduler) -> None:
     async def use() -> None:
         task_id = await scheduler.aschedule_one_time(say_hello, now(), args=["Alice"])
         assert await scheduler.task(task_id) == "hello Alice"
         assert await scheduler.aget_task_status(task_id) == "SUCCEEDED"
         assert await scheduler.aget_task_result(task_id, timeout=SOON) == "hello Alice"
         assert await scheduler.aget_task_error(task_id) is None
-        every = await scheduler.aschedule_periodic(say_hello, timedelta(hours=1), args=["x"])
+        every = await scheduler.aschedule_periodic(say_hello, HOUR, args=["x"])
         assert await scheduler.task(every) == "hello x"
         assert await scheduler.astop_task(every) == "CANCELLED"
         (many,) = await scheduler.aschedule_many([OneTime(fail, now())])
         with pytest.raises((ValueError, TaskFailed), match="no such luck"):
             await scheduler.task(many)
+        await scheduler.ashutdown()
 
     asyncio.run(use())
-
-
-def test_nothing_is_taken_after_the_shutdown(scheduler: Scheduler) -> None:
-    task_id = scheduler.schedule_one_time(say_hello, now(), args=["x"])
-    scheduler.shutdown()
-    scheduler.shutdown()
-    with pytest.raises(Stopped):
-        scheduler.schedule_one_time(say_hello, now(), args=["x"])
-    with pytest.raises(Stopped):
-        scheduler.stop_task(task_id)
-
-
-def test_one_store_has_one_scheduler(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/jobs.db"
-    with Scheduler(store):
-        with pytest.raises(StoreLocked) as caught:
-            Scheduler(store)
-        assert caught.value.pid == os.getpid()
-    Scheduler(store).shutdown()
-
-
-def test_a_shutdown_leaves_no_thread_and_no_descriptor(tmp_path: Path) -> None:
-    def held() -> tuple[int, int]:
-        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-
-    before = held()
-    for number in range(3):
-        with Scheduler(f"sqlite:///{tmp_path}/{number}.db") as scheduler:
-            scheduler.task(scheduler.schedule_one_time(say_hello, now(), args=["x"])).wait(SOON)
-            threads = [t for t in threading.enumerate() if t.name.startswith("taskd-")]
-        for thread in threads:
-            thread.join(SOON)
-    assert held() == before
-
-
-LEFT_OPEN = """
-import threading, sys
-from datetime import datetime
-from taskd import Scheduler
-scheduler = Scheduler(*sys.argv[1:])
-if not sys.argv[1:]:
-    begun = threading.Event()
-    scheduler.schedule_one_time(lambda: (begun.set(), threading.Event().wait()), datetime.now())
-    begun.wait()
-else:
-    scheduler.schedule_one_time(print, datetime.now(), args=["printed"])
-    scheduler.get_task_result(scheduler.schedule_one_time(len, datetime.now(), args=["abc"]), 9)
-"""
-
-
-@pytest.mark.parametrize("durable", [False, True])
-def test_a_scheduler_left_open_never_keeps_the_interpreter(durable: bool, tmp_path: Path) -> None:
-    store = [f"sqlite:///{tmp_path}/jobs.db"] if durable else []
-    ended = subprocess.run(
-        [sys.executable, "-c", LEFT_OPEN, *store],
-        timeout=30,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert ended.stdout == ("printed\n" if durable else "")
-
-
-COUNTS = """
-import sys
-from taskd import Scheduler
-from datetime import datetime, timedelta
-scheduler = Scheduler(sys.argv[1])
-if len(sys.argv) == 3:
-    scheduler.schedule_one_time(len, datetime.now() + timedelta(seconds=0.5), args=["abc"])
-    print(scheduler.schedule_one_time(len, datetime.now() + timedelta(seconds=0.5), args=["abcd"]))
-    sys.stdout.flush()
-    __import__("threading").Event().wait()
-"""
-
-
-def test_durable_tasks_survive_a_kill(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path}/jobs.db"
-    process = subprocess.Popen(
-        [sys.executable, "-c", COUNTS, store, "wait"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    task_id = process.stdout.readline().strip()
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    with Scheduler(store) as scheduler:
-        assert scheduler.get_task_result(task_id, timeout=SOON) == 4
