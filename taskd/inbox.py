@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from taskd.core.messages import AnyRequest, Input, Reply, Ticket
 from taskd.core.ports import Wakeup
@@ -39,6 +40,7 @@ class Stop:
     grace: timedelta
 
 
+T = TypeVar("T")
 Message: TypeAlias = Input | Query | Watch | Stop
 
 
@@ -129,16 +131,18 @@ class Inbox:
 
     def _refuse_all(self) -> None:
         waiting: list[Future[object] | Future[Run]] = []
-        while self._messages:
-            match self._messages.popleft():
-                case Query() | Watch() as read:
-                    waiting.append(read.answer)
-                case _:
-                    pass
-        while self._answers:
-            waiting.append(self._answers.popitem()[1])
-        while self._watches:
-            waiting.extend(self._watches.popitem()[1])
+        messages = _until_empty(self._messages.popleft)
+        waiting.extend(item.answer for item in messages if isinstance(item, Query | Watch))
+        waiting.extend(answer for _, answer in _until_empty(self._answers.popitem))
+        for _, answers in _until_empty(self._watches.popitem):
+            waiting.extend(answers)
         for answer in waiting:
             if answer.set_running_or_notify_cancel():
                 answer.set_exception(Stopped("taskd has shut down"))
+
+
+def _until_empty(pop: Callable[[], T]) -> Iterator[T]:
+    """Yield what `pop` takes out; another thread that empties the same leaves us the rest."""
+    with suppress(IndexError, KeyError):
+        while True:
+            yield pop()

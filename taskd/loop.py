@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -73,8 +74,10 @@ class Loop:
         self._has_decided = False
         self._alive: set[tuple[RunId, int]] = set()
         self._unwritten: list[Input] = []
-        self._refused: StoreRefused | None = None
+        self._refused: list[Refused] = []
         self._grace_ends: float | None = None
+        self._has_handed_back = False
+        self._complaint = ""
         self._offset: timedelta | None = None
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self.run, name="taskd-loop", daemon=True)
@@ -97,22 +100,20 @@ class Loop:
 
     def run(self) -> None:
         """Turn until stopped."""
-        try:
+        with ExitStack() as end:  # from the last to the first, whatever one of them raises
+            end.callback(self._has_ended.set)
+            end.callback(self._clock.close)
+            end.callback(self.inbox.close)
+            end.callback(self._store.close)
+            end.callback(self._executor.close)
             self.step()  # what was asked before the start is part of the first turn
             while not self.is_over():
                 self.wait()
                 self.step()
-        finally:
-            self._executor.close()
-            self._store.close()
-            self.inbox.close()
-            self._clock.close()
-            self._has_ended.set()
 
     def step(self) -> None:
         """Take what has gathered through one turn, then do the reads that came with it."""
-        inputs: list[Input] = [*self._refill(), *self._unwritten]
-        self._unwritten.clear()
+        inputs, self._unwritten = self._unwritten, []
         reads: list[Query | Watch] = []
         for message in self.inbox.take():
             match message:
@@ -124,6 +125,7 @@ class Loop:
                     inputs.append(message)
         if self._is_grace_over():
             inputs.append(HandedBack())
+            self._has_handed_back = True
         self._turn(inputs)
         for read in reads:
             self._read(read)
@@ -145,22 +147,6 @@ class Loop:
             due.append(self._clock.now() + timedelta(seconds=left))
         return min(due, default=None)
 
-    def _refill(self) -> list[Input]:
-        """Read on where a window of the engine ran empty."""
-        pending, queued = self._engine.hunger() if self._engine else (False, False)
-        if not (pending or queued):
-            return []
-        try:
-            refilled = Refilled(
-                pending=self._store.pending(REFILL) if pending else None,
-                queued=self._store.queued(REFILL) if queued else None,
-            )
-        except StoreUnavailable as error:
-            logger.error("%s", error)
-            self._engine = None
-            return []
-        return [refilled]
-
     def _clock_step(self, offset: timedelta) -> list[Input]:
         """Tell the engine when the wall clock was set since the last commit."""
         if self._offset is None or abs(offset - self._offset) < STEP:
@@ -180,8 +166,6 @@ class Loop:
                 self._give_up(item, error)
             return
         for item in inputs:
-            if isinstance(item, Refilled):
-                continue  # a rebuilt engine has read anew
             alone = self._try([item])
             if alone is not None:
                 self._give_up(item, alone)
@@ -190,19 +174,25 @@ class Loop:
     def _try(self, inputs: Sequence[Input]) -> Exception | None:
         """Do one turn and return what went wrong; the engine is gone then."""
         try:
-            self._decide(inputs)
+            turn, ended = self._decide(inputs)
         except StoreError as error:
-            logger.error("%s", error)
-            self._refused = error if isinstance(error, StoreRefused) else None
+            self._complain(error)
+            if isinstance(error, StoreRefused):
+                self._refused = [Refused(error.occurrences)]
             return error
         # The loop's last line: a defect of ours must not end the thread that owns everything.
         except Exception as error:
             logger.exception("a turn failed")
             return error
+        finished = (item for item in inputs if isinstance(item, AttemptFinished))
+        self._alive.difference_update((item.run, item.attempt) for item in finished)
+        self._act(turn)
+        for run in ended:
+            self._tell_end(run)
         return None
 
-    def _decide(self, inputs: Sequence[Input]) -> None:
-        """One turn: decide, commit, act."""
+    def _decide(self, inputs: Sequence[Input]) -> tuple[Turn, list[Run]]:
+        """Decide and commit; return what is to be done now, and the runs that have ended."""
         now = self._clock.now()
         # From the very `now` that the engine decides by: no step can fall between the two.
         offset = now - EPOCH - timedelta(seconds=self._clock.elapsed())
@@ -210,30 +200,28 @@ class Loop:
         engine, self._engine = self._engine, None
         if engine is None:
             engine, inputs = self._make_engine(), [*self._restored(), *inputs]
+        else:
+            inputs = [*_refilled(engine, self._store), *inputs]
         if absent := engine.absent(inputs):
             inputs = [Found(self._store.find(absent)), *inputs]
         turn = engine.turn(inputs, now)
+        changed = turn.changes.runs
+        ended = [change.after for change in changed.values()]
+        # A commit of unknown outcome had written these ends, and nobody was told.
+        finished = (item.run for item in inputs if isinstance(item, AttemptFinished))
+        ended += self._store.find([run for run in finished if run not in changed])
         if turn.changes:
             self._store.commit(turn.changes)
+            self._complaint = ""
         self._engine, self._offset = engine, offset
         self._has_decided = True
-        self._act(turn)
+        return turn, [run for run in ended if run.state.is_final]
 
     def _restored(self) -> list[Input]:
         """What a new engine is told first."""
-        jobs, live = self._store.load()
-        restored = Restored(
-            jobs=jobs,
-            live=live,
-            pending=self._store.pending(REFILL),
-            queued=self._store.queued(REFILL),
-            alive=frozenset(self._alive),
-            restart=not self._has_decided,
-        )
-        inputs: list[Input] = [restored]
-        if self._refused is not None:
-            inputs.append(Refused(self._refused.occurrences))
-            self._refused = None
+        restored = _restored(self._store, self._alive, restart=not self._has_decided)
+        inputs: list[Input] = [restored, *self._refused]
+        self._refused = []
         if self._grace_ends is not None:
             inputs.append(Draining())
         return inputs
@@ -243,24 +231,38 @@ class Loop:
         if isinstance(item, Request):
             refusal = error if isinstance(error, TaskdError) else StoreUnavailable(str(error))
             self.inbox.reply(Reply(item.ticket, error=refusal))
-        elif not isinstance(item, Refilled | Found):
+        else:
             self._unwritten.append(item)
+
+    def _complain(self, error: StoreError) -> None:
+        """Log an error of the store, once while it stays the same."""
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            logger.error("%s", error)
 
     def _act(self, turn: Turn) -> None:
         """Do what the committed turn asks for."""
-        for attempt in turn.changes.attempts:
-            self._alive.discard((attempt.run, attempt.number))
-        for start in turn.starts:
-            self._alive.add((start.run.id, start.run.attempt))
-            self._executor.start(start)
+        try:
+            for start in turn.starts:
+                self._executor.start(start)
+                self._alive.add((start.run.id, start.run.attempt))
+        # The machine gives no thread, say. What was not started is handed back by a new engine.
+        except Exception:
+            logger.exception("cannot start a run")
+            self._engine = None
         for interrupt in turn.interrupts:
             self._executor.interrupt(interrupt.run)
         for reply in turn.replies:
             self.inbox.reply(reply)
-        for change in turn.changes.runs.values():
-            if change.after.state.is_final:
-                self._on_end(change.after)
-                self.inbox.run_ended(change.after)
+
+    def _tell_end(self, run: Run) -> None:
+        """Tell those who wait for the end of a run."""
+        self.inbox.run_ended(run)
+        try:
+            self._on_end(run)
+        # It is committed: a turn must not be done again because a listener fails.
+        except Exception:
+            logger.exception("a listener failed at the end of run %s", run.id)
 
     def _read(self, read: Query | Watch) -> None:
         try:
@@ -273,8 +275,9 @@ class Loop:
             read.answer.set_exception(error)
 
     def _begin_watch(self, watch: Watch) -> None:
+        ended = self._store.find([RunId(watch.task)])
         self.inbox.keep_watch(watch)
-        for run in self._store.find([RunId(watch.task)]):
+        for run in ended:
             if run.state.is_final:
                 self.inbox.run_ended(run)
 
@@ -282,7 +285,8 @@ class Loop:
 
     def _begin_to_stop(self, grace: timedelta) -> list[Input]:
         self._executor.stopping()
-        self._grace_ends = self._clock.elapsed() + grace.total_seconds()
+        grace_ends = self._clock.elapsed() + grace.total_seconds()
+        self._grace_ends = min(grace_ends, self._grace_ends or grace_ends)
         return [Draining()]
 
     def _is_grace_over(self) -> bool:
@@ -290,8 +294,25 @@ class Loop:
 
     def is_over(self) -> bool:
         """Whether a shutdown has come to its end: nothing runs, or the grace is over."""
-        if self._grace_ends is None:
-            return False
-        if self._engine is None:
-            return self._is_grace_over()
-        return not self._engine.running
+        if self._grace_ends is None or self._has_handed_back:
+            return self._has_handed_back
+        return self._engine is not None and not self._engine.running
+
+
+def _restored(store: Store, alive: Set[tuple[RunId, int]], *, restart: bool) -> Restored:
+    jobs, live = store.load()
+    pending, queued = store.pending(REFILL), store.queued(REFILL)
+    return Restored(jobs, live, pending, queued, frozenset(alive), restart)
+
+
+def _refilled(engine: Engine, store: Store) -> list[Input]:
+    """Read on where a window of the engine ran empty."""
+    pending, queued = engine.hunger()
+    if not (pending or queued):
+        return []
+    return [
+        Refilled(
+            pending=store.pending(REFILL) if pending else None,
+            queued=store.queued(REFILL) if queued else None,
+        )
+    ]

@@ -9,14 +9,20 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from types import TracebackType
+from typing import TypeVar, cast
 
 from taskd.core.messages import AttemptFinished, Start
 from taskd.core.run import Outcome, Result, Run, RunError
 from taskd.errors import Cancel, NotImportable
+from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import LocalCall, Objects
 
-TRACEBACK_LIMIT = 64 * 1024  # characters; a recursion's million lines help nobody
+T = TypeVar("T")
+
+TEXT_LIMIT = 64 * 1024  # characters of an error's text; a recursion's million lines help nobody
+RESULT_LIMIT = 16 * 1024 * 1024  # characters; it is written to the run's row and to the journal
+HEADROOM = 200  # levels of nesting left to those who read a result back from a deeper stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +47,14 @@ class End:
         )
 
 
-def perform(start: Start, objects: Objects | None) -> End:
+def perform(start: Start, objects: Objects | None, code: LoadedCode) -> End:
     """Call what `start` names and return how it ended; never raises what the callable raised."""
     try:
         call = local_call(start, objects)
+        code.remember(start.call)
         value = call.function(*call.args, **call.kwargs)
     except Cancel as steering:
-        return End(Outcome.CANCELLED, reason=steering.reason)
+        return End(Outcome.CANCELLED, reason=_text(str, steering.reason))
     # The attempt boundary: whatever a job raises, SystemExit and KeyboardInterrupt too, ends this
     # attempt alone and not the worker thread.
     except BaseException as raised:  # noqa: BLE001
@@ -96,56 +103,68 @@ def resolve(target: str) -> Callable[..., object]:
             found = getattr(found, name)
         except AttributeError:
             raise NotImportable(target, f"{module_name} has no {path}") from None
+        # So does a module's __getattr__.
+        except BaseException as raised:
+            reason = f"cannot get {path} of {module_name}: {text_of(raised)}"
+            raise NotImportable(target, reason) from raised
     if not callable(found):
         raise NotImportable(target, f"{path} is not callable")
     return cast("Callable[..., object]", found)
 
 
 def describe_result(value: object) -> Result:
-    """Return `value` as JSON text, or the text of its repr where it is not JSON."""
+    """Return `value` as JSON text, or the text of its repr where it is not JSON or too much."""
     try:
-        return Result(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError):
-        return Result(storable(_repr(value)), is_repr=True)
+        text = _json(value)
+    # A dict of the user's own class may raise anything.
+    except BaseException:  # noqa: BLE001
+        text = ""
+    if 0 < len(text) <= RESULT_LIMIT:
+        return Result(text)
+    return Result(_text(repr, value), is_repr=True)
 
 
 def describe_error(error: BaseException) -> RunError:
     """Return what was raised in words: class, message, traceback from the callable on, repr."""
     kind = type(error)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
-    # The first two frames are taskd's own.
+    # The first frame is `perform`.
     frames = error.__traceback__.tb_next if error.__traceback__ else None
-    try:
-        text = "".join(traceback.format_exception(kind, error, frames))
-    except Exception as fault:  # noqa: BLE001 (the user's own __str__ runs here)
-        text = f"(the traceback cannot be formatted: {type(fault).__name__})\n"
-    if len(text) > TRACEBACK_LIMIT:
-        half = TRACEBACK_LIMIT // 2
-        left_out = len(text) - TRACEBACK_LIMIT
-        text = f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}"
     return RunError(
-        type=f"{module}{kind.__qualname__}",
-        message=storable(text_of(error)),
-        traceback=storable(text),
-        text=storable(_repr(error)),
+        type=_clipped(f"{module}{kind.__qualname__}"),
+        message=text_of(error),
+        traceback=_text(lambda raised: _formatted(raised, frames), error),
+        text=_text(repr, error),
     )
 
 
 def text_of(error: BaseException) -> str:
     """Return the message of an exception, whatever its own `__str__` does."""
+    return _text(str, error)
+
+
+def _json(value: object) -> str:
+    for _ in range(HEADROOM):
+        value = [value]
+    return json.dumps(value, allow_nan=False)[HEADROOM:-HEADROOM]
+
+
+def _formatted(error: BaseException, frames: TracebackType | None) -> str:
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def _text(words: Callable[[T], str], value: T) -> str:
+    """Return what `words` makes of a user's object, whose own code may raise anything at all."""
     try:
-        return str(error)
-    except Exception as fault:  # noqa: BLE001 (the user's own __str__ runs here)
-        return f"(its message cannot be had: {type(fault).__name__})"
+        return _clipped(words(value))
+    # Still the attempt boundary.
+    except BaseException as fault:  # noqa: BLE001
+        return f"<{type(value).__name__} whose text cannot be had: {type(fault).__name__}>"
 
 
-def storable(text: str) -> str:
-    """Return `text` with what UTF-8 cannot carry, lone surrogates, escaped."""
+def _clipped(text: str) -> str:
+    """Return `text` cut in its middle where it is too long, in characters that UTF-8 has."""
+    if len(text) > TEXT_LIMIT:
+        half, left_out = TEXT_LIMIT // 2, len(text) - TEXT_LIMIT
+        text = f"{text[:half]}\n... {left_out} characters left out ...\n{text[-half:]}"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _repr(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception as fault:  # noqa: BLE001 (the user's own __repr__ runs here)
-        return f"<{type(value).__name__} whose repr raises {type(fault).__name__}>"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from datetime import datetime
 from queue import SimpleQueue
 
 from taskd.core.messages import AttemptFinished, Start
 from taskd.core.run import RunId
-from taskd.executors.call import perform
+from taskd.executors.call import End, perform
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import Objects
@@ -39,12 +40,16 @@ class Threads:
         self.code = LoadedCode()
 
     def start(self, start: Start) -> None:
-        """Begin an attempt in an idle thread, or a new one."""
+        """Begin an attempt in an idle thread, or a new one.
+
+        Raises:
+            RuntimeError: The machine gives no thread; nothing was begun.
+        """
+        if not self._idle.acquire(blocking=False):
+            threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
         context = RunContext(start.run, self._stop)
         self._running[start.run.id] = context
         self._work.put((start, context))
-        if not self._idle.acquire(blocking=False):
-            threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
 
     def interrupt(self, run: RunId) -> None:
         """Set `current_run.cancelled` of a running attempt: a thread stops only by itself."""
@@ -68,14 +73,14 @@ class Threads:
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
             start, context = work
-            token = CONTEXT.set(context)
-            try:
-                end = perform(start, self._objects)
-            finally:
-                CONTEXT.reset(token)
-            self.code.remember(start.call)
+            # A context of its own: what an attempt sets there is not the next one's to see.
+            end = Context().run(self._perform, start, context)
             del self._running[start.run.id]
             # The slot is free for the loop once this is committed: be ready before it is told.
             self._idle.release()
             self._report(end.of(start.run, self._now()))
         self._work.put(None)  # for the next thread
+
+    def _perform(self, start: Start, context: RunContext) -> End:
+        CONTEXT.set(context)
+        return perform(start, self._objects, self.code)

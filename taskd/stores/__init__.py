@@ -28,11 +28,14 @@ def open_store(
 
 def sqlite_path(url: str, folder: Path) -> Path:
     """Return the file that a ``sqlite:///`` address names."""
-    scheme, found, path = url.partition(":///")
-    if scheme != "sqlite" or not found or not path:
+    scheme, _, path = url.partition(":///")
+    if scheme != "sqlite" or not path or "\0" in path:
         raise StoreUnusable(url, "is not a store's address", "write sqlite:///path/to/taskd.db")
-    if path.startswith(("/", "~")):
-        return Path(path).expanduser()
+    if path.startswith("~"):
+        try:
+            return Path(path).expanduser()
+        except RuntimeError as error:
+            raise StoreUnusable(url, str(error), "write the whole path") from error
     if path.startswith(".") or "/" not in path:
         return folder / path
     return Path("/") / path

@@ -9,8 +9,11 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from weakref import WeakSet
 
 from taskd.errors import StoreLocked, StoreUnusable
+
+_held: WeakSet[StoreLock] = WeakSet()
 
 
 class StoreLock:
@@ -25,22 +28,42 @@ class StoreLock:
         place = path.with_name(path.name + ".lock")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self.fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                self._take(path)
+            except BaseException:
+                os.close(self.fd)
+                raise
         except OSError as error:
             raise StoreUnusable(
                 str(path),
-                f"cannot open {place}: {error.strerror}",
-                "make its directory writable for this user",
+                f"cannot lock {place}: {error.strerror}",
+                "make its directory writable for this user, on a local disk with room",
             ) from error
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._fd, 32)
-            os.close(self._fd)
-            raise StoreLocked(str(path), int(holder) if holder.strip().isdigit() else 0) from None
-        os.ftruncate(self._fd, 0)
-        os.write(self._fd, b"%d\n" % os.getpid())
+        _held.add(self)
 
     def release(self) -> None:
         """Let the next one in."""
-        os.close(self._fd)
+        _held.discard(self)
+        # Not by closing alone: a child that a job forked may have the file open, too.
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        os.close(self.fd)
+
+    def _take(self, path: Path) -> None:
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self.fd, 32).strip()
+            raise StoreLocked(str(path), int(holder) if holder.isdigit() else 0) from None
+        os.ftruncate(self.fd, 0)
+        os.write(self.fd, b"%d\n" % os.getpid())
+
+
+def _let_go() -> None:
+    """Close what a forked child inherited: it may outlive the owner and must not lock it out."""
+    for lock in _held:
+        os.close(lock.fd)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)

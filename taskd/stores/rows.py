@@ -94,7 +94,8 @@ def _instant(stored: int | None) -> datetime | None:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # ASCII, so that an argument with a lone surrogate (a file name that is not UTF-8) is kept too.
+    return json.dumps(value, separators=(",", ":"))
 
 
 # -- jobs ---------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -18,13 +18,11 @@ from taskd.core.job import JobName
 from taskd.core.messages import Changes, JobChange, Page, RunChange
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
-from taskd.errors import StoreError, StoreRefused, StoreUnavailable, StoreUnusable
+from taskd.errors import StoreRefused, StoreUnavailable, StoreUnusable
 from taskd.stores import rows
+from taskd.stores.connection import connect, create
 from taskd.stores.history import History
 from taskd.stores.lock import StoreLock
-from taskd.stores.migrations import migrate
-
-MEMORY = ":memory:"
 
 
 def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
@@ -39,11 +37,18 @@ def _assign(columns: Iterable[str]) -> str:
 LIVE = "('PENDING', 'QUEUED', 'RUNNING', 'RETRYING')"
 LOAD_JOBS = "SELECT * FROM jobs ORDER BY name"
 LOAD_RUNNING = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
-LOAD_LIVE = f"SELECT * FROM runs WHERE job IS NOT NULL AND state IN {LIVE} AND state <> 'RUNNING'"
-LOAD_PENDING = (
-    "SELECT * FROM runs WHERE state IN ('PENDING', 'RETRYING') ORDER BY due_at, id LIMIT ?"
+# Without statistics SQLite would take the index of states for these, and sort what it finds.
+LOAD_LIVE = (
+    f"SELECT * FROM runs INDEXED BY runs_live "
+    f"WHERE job IS NOT NULL AND state IN {LIVE} AND state <> 'RUNNING'"
 )
-LOAD_QUEUED = "SELECT * FROM runs WHERE state = 'QUEUED' ORDER BY rank, id LIMIT ?"
+LOAD_PENDING = (
+    "SELECT * FROM runs INDEXED BY runs_pending "
+    "WHERE state IN ('PENDING', 'RETRYING') ORDER BY due_at, id LIMIT ?"
+)
+LOAD_QUEUED = (
+    "SELECT * FROM runs INDEXED BY runs_queued WHERE state = 'QUEUED' ORDER BY rank, id LIMIT ?"
+)
 FIND_RUN = "SELECT * FROM runs WHERE id = ?"
 FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND scheduled_at = ?"
 
@@ -77,11 +82,15 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path | None, *, full_durability: bool = True) -> None:
-        self.path = path
+        # Two names of one file are one store: SQLite's own side files go by the real one, too.
+        self.path = path.resolve() if path is not None else None
         self._synchronous = "FULL" if full_durability else "NORMAL"
-        self._lock = StoreLock(path) if path is not None else None
+        self._lock = StoreLock(self.path) if self.path is not None else None
+        self._is_dropped = False
         try:
-            self._db = self._connect()
+            if self.path is not None:
+                create(self.path)
+            self._db = connect(self.path, synchronous=self._synchronous)
         except BaseException:
             if self._lock is not None:
                 self._lock.release()
@@ -116,16 +125,14 @@ class SqliteStore:
             yield History(self._db)
             return
         try:
-            db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True)
+            # Closed without a checkpoint: that is the writer's, as SQLite has it for mode=ro.
+            address = f"{self.path.as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
+                db.row_factory = sqlite3.Row
+                db.execute("BEGIN")  # all reads of one view see one commit
+                yield History(db)
         except sqlite3.Error as error:
             raise StoreUnavailable(f"cannot read {self.path}: {error}") from error
-        db.row_factory = sqlite3.Row
-        try:
-            yield History(db)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"cannot read {self.path}: {error}") from error
-        finally:
-            db.close()
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -134,8 +141,9 @@ class SqliteStore:
 
         Raises:
             StoreRefused: A row is not as `changes` believes; nothing was written.
-            StoreUnavailable: It failed, or its outcome is unknown: the store was reopened, read it.
+            StoreUnavailable: It failed, or its outcome is unknown: reading tells.
         """
+        self._revive()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._write(changes)
@@ -143,16 +151,16 @@ class SqliteStore:
         except sqlite3.IntegrityError as error:
             self._roll_back()
             raise StoreRefused(str(error), self._decided(changes)) from error
-        except StoreRefused:
-            self._roll_back()
-            raise
-        # Text that UTF-8 cannot carry, a number of more than 64 bits: sqlite3 raises its own.
-        except (ValueError, OverflowError) as error:
+        except sqlite3.Error as error:
+            self._drop()
+            raise StoreUnavailable(f"cannot write the store: {error}") from error
+        # Text that UTF-8 cannot carry, a number of more than 64 bits, what is not JSON.
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             self._roll_back()
             raise StoreRefused(f"cannot be kept in the store: {error}") from error
-        except sqlite3.Error as error:
-            self._reopen()
-            raise StoreUnavailable(f"cannot write the store: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
 
     def close(self) -> None:
         """Let go of the file and its lock."""
@@ -229,57 +237,29 @@ class SqliteStore:
     @contextmanager
     def _guard(self) -> Iterator[None]:
         try:
+            self._revive()
             yield
         except sqlite3.Error as error:
             raise StoreUnavailable(f"cannot read the store: {error}") from error
 
-    def _connect(self) -> sqlite3.Connection:
-        path = MEMORY if self.path is None else str(self.path)
-        db = None
+    def _revive(self) -> None:
+        """Connect again where a failure dropped the connection; the lock was kept meanwhile."""
+        if not self._is_dropped:
+            return
         try:
-            if self.path is not None:
-                # Arguments may be secrets; SQLite gives the WAL the mode of the file.
-                self.path.touch(mode=0o600)
-            # Made on the thread that makes the Scheduler, used by the loop's.
-            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            db.row_factory = sqlite3.Row
-            db.execute("PRAGMA busy_timeout = 5000")
-            migrate(db, path)
-            if self.path is not None:
-                db.execute("PRAGMA journal_mode = WAL")
-            db.execute(f"PRAGMA synchronous = {self._synchronous}")
-        except OSError as error:
-            raise StoreUnusable(path, str(error.strerror), "make it writable for us") from error
-        except sqlite3.Error as error:
-            if db is not None:
-                db.close()
-            raise StoreUnusable(path, str(error), _fix(error)) from error
-        except StoreError:
-            if db is not None:
-                db.close()
-            raise
-        return db
+            self._db = connect(self.path, synchronous=self._synchronous)
+        except StoreUnusable as error:
+            raise StoreUnavailable(str(error)) from error
+        self._is_dropped = False
+
+    def _drop(self) -> None:
+        """Let go of a connection whose last commit may or may not have happened: the file knows."""
+        if self.path is None:
+            self._roll_back()
+            return
+        self._is_dropped = True
+        self._db.close()
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # some errors make SQLite roll back by itself
             self._db.execute("ROLLBACK")
-
-    def _reopen(self) -> None:
-        """Drop a connection whose last commit may or may not have happened; the file knows."""
-        if self.path is None:
-            self._roll_back()
-            return
-        self._db.close()
-        self._db = self._connect()
-
-
-def _fix(error: sqlite3.Error) -> str:
-    match error.sqlite_errorname:
-        case "SQLITE_NOTADB":
-            return "move the file away, or give another path"
-        case "SQLITE_CORRUPT":
-            return "restore a backup, or move the file away to begin anew; it was not changed"
-        case "SQLITE_READONLY" | "SQLITE_CANTOPEN" | "SQLITE_READONLY_DIRECTORY" | "SQLITE_PERM":
-            return "make the file and its directory writable for this user"
-        case _:
-            return "see that the disk is well and has room"

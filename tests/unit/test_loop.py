@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from taskd import Scheduler
+from taskd.clock import SystemClock
 from taskd.core.job import Call, Job, JobName, Source
 from taskd.core.messages import Added, JobRemoved, JobStopped, Task, Triggered
+from taskd.core.ports import Wakeup
 from taskd.core.run import Run
 from taskd.core.schedule import Every
-from taskd.errors import Stopped, StoreRefused, StoreUnavailable, UnknownTask
+from taskd.errors import Stopped, StoreRefused, UnknownTask
 from taskd.ids import new_id
 from taskd.task import OneTime
 
@@ -99,24 +101,6 @@ def test_a_row_moved_behind_its_back_makes_it_read_anew(durable: Scheduler, tmp_
     assert durable.get_task_status("j") == "CANCELLED"
 
 
-def test_results_are_kept_while_the_store_cannot_be_written_and_nothing_starts(
-    durable: Scheduler, tmp_path: Path
-) -> None:
-    task_id = durable.schedule_one_time(hold, now())
-    assert begun.wait(SOON)
-    with sqlite3.connect(tmp_path / "t.db", isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
-        let_go.set()
-        refused = durable.inbox.ask(Added(jobs=(a_job("j"),)))
-        with pytest.raises(StoreUnavailable):
-            refused.result(60)
-        assert durable.get_task_status(task_id) == "RUNNING"
-        other.execute("ROLLBACK")
-    assert durable.get_task_result(task_id, timeout=SOON) == "let go"
-    run = durable.read(lambda history: history.attempts(task_id))
-    assert [attempt.outcome.value for attempt in run] == ["SUCCEEDED"]
-
-
 def test_a_restart_finds_what_was_handed_back(tmp_path: Path) -> None:
     begun.clear()
     let_go.clear()
@@ -170,3 +154,44 @@ def test_more_waiting_runs_than_memory_holds_all_run() -> None:
             scheduler.task(task_id).wait(SOON)
         states = scheduler.read(lambda history: history.runs(limit=count))
     assert {run.state.value for run in states} == {"SUCCEEDED"}
+
+
+class CountingClock(SystemClock):
+    """Remembers until when each wait was to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[datetime | None] = []
+
+    def wait(self, until: datetime | None, wakeup: Wakeup, *, busy: bool = False) -> None:
+        self.waits.append(until)
+        super().wait(until, wakeup, busy=busy)
+
+
+def test_an_idle_loop_sleeps_until_the_next_due_instant_and_a_message_costs_one_turn() -> None:
+    clock = CountingClock()
+    with Scheduler(clock=clock) as scheduler:
+        scheduler.read_in_turn(lambda _: None)
+        due_at = now() + timedelta(hours=1)
+        scheduler.schedule_one_time(len, due_at, args=["x"])
+        scheduler.read_in_turn(lambda _: None)
+        before = len(clock.waits)
+        for _ in range(5):
+            scheduler.read_in_turn(lambda _: None)
+        assert len(clock.waits) <= before + 5 + 1  # one may not have begun before we counted
+        assert set(clock.waits[-5:]) == {due_at}
+
+
+def test_a_read_that_fails_is_its_askers_alone(durable: Scheduler) -> None:
+    bad = durable.inbox.query(lambda: 1 // 0)
+    good = durable.inbox.query(lambda: "well")
+    with pytest.raises(ZeroDivisionError):
+        bad.result(SOON)
+    assert good.result(SOON) == "well"
+
+
+def test_an_asker_that_does_not_wait_is_no_harm(durable: Scheduler) -> None:
+    durable.inbox.watch("x").cancel()
+    durable.inbox.query(lambda: 1).cancel()
+    durable.inbox.ask(Added(jobs=(a_job("j"),))).cancel()
+    assert durable.read_in_turn(lambda history: history.job_names()) == ["j"]

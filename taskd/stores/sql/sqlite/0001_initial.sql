@@ -41,13 +41,16 @@ CREATE TABLE runs (
   pid          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The two ordered sets of waiting runs, and the few that are live: nothing else is ever scanned.
+-- For the loop: the two ordered sets of waiting runs, and the few live ones of jobs.
 CREATE INDEX runs_pending ON runs (due_at, id) WHERE state IN ('PENDING', 'RETRYING');
 CREATE INDEX runs_queued ON runs (rank, id) WHERE state = 'QUEUED';
-CREATE INDEX runs_running ON runs (id) WHERE state = 'RUNNING';
 CREATE INDEX runs_live ON runs (job)
   WHERE job IS NOT NULL AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING');
+
+-- For readers: newest first of a state or a job, and whatever was due since an instant.
+CREATE INDEX runs_by_state ON runs (state, id);
 CREATE INDEX runs_by_job ON runs (job, id) WHERE job IS NOT NULL;
+CREATE INDEX runs_by_time ON runs (scheduled_at, id);
 
 -- One decision for every due instant, whoever makes it.
 CREATE UNIQUE INDEX runs_occurrence ON runs (job, scheduled_at)

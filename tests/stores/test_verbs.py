@@ -1,0 +1,272 @@
+"""The store's verbs, on every store: what goes in comes out, all of it or nothing."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskd.core.job import Call, JobName
+from taskd.core.messages import JobChange, RunChange
+from taskd.core.record import JobRecord, JobState, Skip
+from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
+from taskd.errors import StoreRefused
+from taskd.stores.rows import RUN_COLUMNS
+from taskd.stores.sqlite import SqliteStore
+from tests.stores.conftest import KINDS
+from tests.stores.records import (
+    NOBODY,
+    NOW,
+    SECOND,
+    a_job,
+    a_run,
+    attempts,
+    new,
+    records,
+    runs,
+    skips,
+    written,
+)
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+some = settings(max_examples=60, deadline=None)
+
+
+@every_kind
+@some
+@given(record=records)
+def test_every_field_of_a_job_comes_back(
+    kind: str, record: JobRecord, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = KINDS[kind](tmp_path_factory.mktemp("s"))
+    store.commit(new(record))
+    assert store.load() == ((record,), ())
+    store.close()
+
+
+@every_kind
+@some
+@given(run=runs, attempt=attempts, skip=skips)
+def test_every_field_of_a_run_an_attempt_and_a_skip_comes_back(
+    kind: str, run: Run, attempt: Attempt, skip: Skip, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = KINDS[kind](tmp_path_factory.mktemp("s"))
+    changes = new(run)
+    changes.attempts.append(attempt)
+    changes.skips[skip.job, skip.first_at] = skip
+    store.commit(changes)
+    assert store.find([run.id, NOBODY]) == (run,)
+    with store.history() as history:
+        assert history.run(run.id) == run
+        assert history.attempts(attempt.run) == [attempt]
+        assert history.skips(skip.job) == [skip]
+    store.close()
+
+
+def test_waiting_runs_come_in_the_order_of_their_turn_and_by_the_page(store: SqliteStore) -> None:
+    queued = [a_run(None, priority=priority) for priority in (0, 50, -50, 0)]
+    later = [
+        a_run(None, state, due_at=NOW + n * SECOND)
+        for n, state in ((3, RunState.PENDING), (1, RunState.RETRYING), (2, RunState.PENDING))
+    ]
+    store.commit(new(*queued, *later))
+    page = store.queued(3)
+    assert [run.id for run in page.runs] == [queued[1].id, queued[0].id, queued[3].id]
+    assert not page.complete
+    assert store.queued(5).complete
+    assert [run.due_at - NOW for run in store.pending(9).runs] == [SECOND, 2 * SECOND, 3 * SECOND]
+
+
+def test_load_returns_what_runs_and_what_jobs_have_waiting_and_nothing_else(
+    store: SqliteStore,
+) -> None:
+    running, waiting = a_run(None, RunState.RUNNING), a_run("job", RunState.QUEUED)
+    store.commit(new(running, waiting, a_run(None), a_run("job", RunState.SUCCEEDED)))
+    assert store.load() == ((), (running, waiting))
+
+
+def test_a_row_that_somebody_else_moved_refuses_the_whole_commit(store: SqliteStore) -> None:
+    record, run = a_job(), a_run()
+    store.commit(new(record, run))
+    running = replace(run, state=RunState.RUNNING, attempt=1)
+    stale_job = replace(record, version=7)
+    other = RunChange(None, a_run(), "t")
+    for stale in (
+        RunChange(replace(run, attempt=5), running, "t"),
+        RunChange(replace(run, state=RunState.PENDING), running, "t"),
+        JobChange(stale_job, stale_job, "t"),
+        JobChange(stale_job, replace(stale_job, job=replace(record.job, priority=5)), "t"),
+        JobChange(stale_job, None, "t"),
+    ):
+        with pytest.raises(StoreRefused):
+            store.commit(written(other, stale))
+    assert store.find([other.after.id]) == ()
+    assert store.load() == ((record,), (run,))
+    store.commit(written(RunChange(run, running, "t")))
+    assert store.find([run.id]) == (running,)
+
+
+def test_an_occurrence_that_is_decided_is_refused_by_name(store: SqliteStore) -> None:
+    first, again = (a_run(origin=Origin.SCHEDULE) for _ in range(2))
+    undecided = a_run(origin=Origin.SCHEDULE, scheduled_at=NOW + SECOND)
+    store.commit(new(first))
+    with pytest.raises(StoreRefused) as caught:
+        store.commit(new(undecided, again))
+    assert caught.value.occurrences == (("job", NOW),)
+    store.commit(new(undecided, a_run(origin=Origin.TRIGGER), a_run(None, origin=Origin.SCHEDULE)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("reason", "half a surrogate: \ud800", id="surrogate"),
+        pytest.param("reason", b"bytes", id="bytes"),
+        pytest.param("pid", 2**70, id="more than 64 bits"),
+        pytest.param("call", Call("a:b", ({1, 2},)), id="not JSON"),
+        pytest.param("call", Call("a:b", (10**5000,)), id="more digits than Python writes"),
+    ],
+)
+def test_what_the_store_cannot_hold_is_refused_and_leaves_it_well(
+    store: SqliteStore, field: str, value: object
+) -> None:
+    good = a_run()
+    with pytest.raises(StoreRefused):
+        store.commit(new(good, a_run("job", RunState.QUEUED, **{field: value})))
+    store.commit(new(good))
+    assert store.queued(9).runs == (good,)
+
+
+def test_hostile_text_comes_back_as_it_was(store: SqliteStore) -> None:
+    text = 'Ünïcode \x00 \x1b]0;x\x07 "quotes" \u202e \U0001f600 \'); DROP TABLE runs; --'
+    run = a_run(reason=text, call=Call("a:b", (text, "\ud800")))
+    store.commit(new(run))
+    assert store.find([run.id]) == (run,)
+
+
+def test_runs_are_listed_newest_first_by_job_state_and_time(store: SqliteStore) -> None:
+    states = [RunState.SUCCEEDED, RunState.FAILED, RunState.DEAD] * 4
+    made = [
+        a_run("a" if n % 2 else None, state, scheduled_at=NOW + n * SECOND)
+        for n, state in enumerate(states)
+    ]
+    store.commit(new(*made))
+    with store.history() as history:
+        for job in (None, "a"):
+            for wanted in ([], [RunState.FAILED], [RunState.DEAD, RunState.SUCCEEDED] * 2):
+                for since in (None, NOW + 3 * SECOND):
+                    expected = [
+                        run
+                        for run in reversed(made)
+                        if (job is None or run.job == job)
+                        and (not wanted or run.state in wanted)
+                        and (since is None or run.scheduled_at >= since)
+                    ]
+                    assert (
+                        history.runs(job=job, states=wanted, since=since, limit=3) == (expected[:3])
+                    )
+
+
+# -- the journal ---------------------------------------------------------------------------------
+
+TABLES = ("jobs", "runs", "attempts", "skips")
+Rows = dict[str, list[dict[str, object]]]
+
+
+def tables(store: SqliteStore) -> Rows:
+    return {table: [dict(row) for row in select(store, table)] for table in TABLES}
+
+
+def fold(store: SqliteStore) -> Rows:
+    """Make the tables again from the journal alone."""
+    made: dict[str, dict[object, dict[str, object]]] = {table: {} for table in TABLES}
+    for event in select(store, "events"):
+        told = json.loads(event["data"])
+        if event["kind"] == "job.removed":
+            del made["jobs"][event["job"]]
+            continue
+        if "job" in told:
+            made["jobs"].setdefault(event["job"], {}).update(told["job"])
+        if "run" in told:
+            fresh: dict[str, object] = {**dict.fromkeys(RUN_COLUMNS), "reason": "", "node": ""}
+            made["runs"].setdefault(event["run"], fresh).update(told["run"])
+        if "attempt" in told:
+            made["attempts"][event["run"], told["attempt"]["number"]] = told["attempt"]
+        if "skip" in told:
+            made["skips"][event["job"], told["skip"]["first_at"]] = told["skip"]
+    return {table: sorted(rows.values(), key=partial(key, table)) for table, rows in made.items()}
+
+
+def key(table: str, row: dict[str, object]) -> list[object]:
+    columns = {"jobs": ["name"], "runs": ["id"], "attempts": ["run", "number"]}
+    return [row[name] for name in columns.get(table, ["job", "first_at"])]
+
+
+def select(store: SqliteStore, table: str) -> Iterator[sqlite3.Row]:
+    return store._db.execute(f"SELECT * FROM {table}")
+
+
+@every_kind
+@some
+@given(
+    records=st.lists(records, min_size=3, max_size=3),
+    before=runs,
+    after=runs,
+    attempt=attempts,
+    skip=skips,
+)
+def test_folding_the_journal_gives_the_tables(
+    kind: str,
+    records: list[JobRecord],
+    before: Run,
+    after: Run,
+    attempt: Attempt,
+    skip: Skip,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    name = JobName("job")
+    first, second, other = (replace(it, job=replace(it.job, name=name)) for it in records)
+    other = replace(other, job=replace(other.job, name=JobName("other")))
+    before, after = (replace(run, id=before.id, job=name) for run in (before, after))
+    before = replace(before, result=None)  # a new run has none
+    moved = replace(second, next_due_at=NOW, counts={"FAILED": 1})
+    worked = written(JobChange(first, second, "t"), RunChange(before, after, "t"))
+    worked.attempts.append(replace(attempt, run=after.id))
+    worked.skips[name, skip.first_at] = replace(skip, job=name)
+    grown = written(JobChange(second, moved, "t"))
+    grown.skips[name, skip.first_at] = replace(skip, job=name, last_at=NOW, count=skip.count + 1)
+    store = KINDS[kind](tmp_path_factory.mktemp("s"))
+    for changes in (new(first, before, other), worked, grown, written(JobChange(other, None, "t"))):
+        store.commit(changes)
+        assert fold(store) == tables(store)
+    store.close()
+
+
+def test_the_journal_holds_one_event_for_each_change_with_only_what_changed(
+    store: SqliteStore,
+) -> None:
+    record, run, lone = a_job(), a_run(), a_run(None)
+    store.commit(new(record, run, lone))
+    running = replace(run, state=RunState.RUNNING, attempt=1, started_at=NOW)
+    moved = replace(record, next_due_at=None, version=2)
+    store.commit(written(JobChange(record, moved, "me"), RunChange(run, running, "me")))
+    paused = replace(moved, state=JobState.PAUSED, pause_reason="why", version=3)
+    store.commit(written(JobChange(moved, paused, "root")))
+    events = [tuple(row)[2:] for row in select(store, "events")]
+    assert [event[:4] for event in events] == [
+        ("t", "job.added", "job", None),
+        ("t", "run.queued", "job", run.id),
+        ("t", "run.queued", None, lone.id),
+        ("me", "run.running", "job", run.id),
+        ("root", "job.paused", "job", None),
+    ]
+    assert [json.loads(str(event[4])) for event in events[3:]] == [
+        {
+            "run": {"state": "RUNNING", "started_at": microseconds(NOW), "attempt": 1},
+            "job": {"version": 2, "next_due_at": None},
+        },
+        {"job": {"version": 3, "state": "paused", "pause_reason": "why"}},
+    ]
