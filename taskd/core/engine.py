@@ -83,11 +83,13 @@ class Engine:
 
     def hunger(self) -> tuple[bool, bool]:
         """Whether the window of pending, and of queued runs, wants a refill from the store now."""
-        wants_queued = self._ledger.queued.is_hungry and self._has_free_slot
-        return (
-            self._ledger.pending.is_hungry and not self._draining,
-            wants_queued and not self._draining,
-        )
+        if self._draining:
+            return False, False
+        pending, queued = self._ledger.pending, self._ledger.queued
+        wants_pending = pending.has_more and pending.head() is None
+        # Suspects may be left that cannot start now, while others wait in the store that could.
+        wants_queued = queued.has_more and self._has_free_slot and self._best() is None
+        return wants_pending, wants_queued
 
     def absent(self, inputs: Sequence[Input]) -> tuple[RunId, ...]:
         """The runs that requests among `inputs` name and that only the store knows."""

@@ -40,9 +40,9 @@ class Window:
         return iter(self._entries)
 
     @property
-    def is_hungry(self) -> bool:
-        """Whether the store holds more and nothing is left here."""
-        return not self._keys and self.limit is not None
+    def has_more(self) -> bool:
+        """Whether the store holds entries beyond those that are here."""
+        return self.limit is not None
 
     def head(self) -> Entry | None:
         """The lowest entry, or None."""

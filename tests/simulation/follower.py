@@ -50,6 +50,20 @@ class Follower:
             case _:
                 return None
 
+    @property
+    def has_grid(self) -> bool:
+        """Whether it waits for an instant of an interval that goes by elapsed time."""
+        schedule = self._record.job.schedule
+        return isinstance(schedule, Every) and not schedule.align and self.cursor is not None
+
+    def is_stranded(self, now: datetime) -> bool:
+        """Whether it waits for longer than its interval."""
+        schedule, cursor = self._record.job.schedule, self.cursor
+        if not self.has_grid or cursor is None or not isinstance(schedule, Every):
+            return False
+        # Each step of the clock moves a grid by a microsecond more.
+        return cursor > now + schedule.interval + 1000 * MICROSECOND
+
     def owes(self, at: datetime) -> bool:
         """Whether a due instant up to `at` is undecided."""
         return self.cursor is not None and self.cursor <= at
@@ -59,9 +73,10 @@ class Follower:
     ) -> None:
         """An interval's grid moves with the wall clock, or back to now after a restart."""
         job, by = before.job, after.anchor_at - before.anchor_at
-        if not by or _timing(job) != _timing(after.job) or self.cursor is None:
+        if not (by or set_by) or _timing(job) != _timing(after.job) or not self.has_grid:
             return
         assert isinstance(job.schedule, Every)
+        assert self.cursor is not None
         is_stranded = self.cursor > at + job.schedule.interval
         is_rescue = is_stranded and self.cursor + by == at + job.schedule.interval + MICROSECOND
         if by != set_by + MICROSECOND and not is_rescue:
@@ -83,7 +98,7 @@ class Follower:
         """Expect that a decision is about the next due instants, and about no others."""
         job, cursor = self._record.job, self.cursor
         if self._blurred is not None and segment.first <= self._blurred:
-            self.cursor = self._after(segment.last)
+            self.cursor = None if _is_fixed_delay(job) else self._after(segment.last)
             return
         dues = list[datetime]()
         while self.cursor is not None and self.cursor <= segment.last:
@@ -122,6 +137,7 @@ class Follower:
         if after.state is JobState.STOPPED:
             self.cursor = None
         elif before.state is JobState.STOPPED and after.job.schedule and after.job.enabled:
+            self._blurred = latest
             self.cursor = self._after(at)
         if self.cursor is not None and self._blurred is not None and self.cursor <= self._blurred:
             self.cursor = after.next_due_at

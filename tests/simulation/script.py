@@ -78,7 +78,7 @@ class Meddler:
             (self.trigger, 6),
             (self.stop_run, 3),
             (self.stop_job, 2),
-            (self.hold, 3),
+            (self.hold, 5),
             (self.resume, 7),
             (self.add, 2),
             (self.remove, 2),
@@ -89,6 +89,7 @@ class Meddler:
             (self.crash, 8),
             (self.fail, 3),
             (self.set_clock, 2),
+            (self.set_clock_while_down, 1),
             (self.shut_down, 1),
         )
 
@@ -165,7 +166,9 @@ class Meddler:
         self._world.after(self._random.random() * HOUR, bring_back)
 
     def load_again(self) -> None:
-        self._world.load_file(SAME_FILE)
+        loading = self._world.loading
+        if loading.done() and loading.exception() is None:  # else it is not the same to taskd
+            self._world.load_file(SAME_FILE)
 
     def crash(self) -> None:
         """Die soon, and perhaps again as soon as there is something to do."""
@@ -178,6 +181,11 @@ class Meddler:
 
     def set_clock(self) -> None:
         self._world.set_clock(self._random.choice((-DAY, -HOUR, HOUR, DAY)))
+
+    def set_clock_while_down(self) -> None:
+        """Set the clock, and die before that is written: the next process cannot know."""
+        self._world.crash_soon(0)
+        self.set_clock()
 
     def shut_down(self) -> None:
         self._world.shut_down(self._random.choice((timedelta(0), HOUR)))

@@ -1,7 +1,7 @@
 """The witness: sees every commit, start and wait, and knows what each should have been."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Protocol
@@ -75,15 +75,25 @@ class Witness:
 
     # -- a wait ----------------------------------------------------------------------------------
 
-    def waits(self, until: datetime | None, has_failed: bool) -> None:
-        """The loop has nothing to do before `until`: then nothing may be due before it."""
+    def waits(self, until: datetime | None) -> None:
+        """The loop sleeps, however the turn before went: but for some time."""
         now = self._clock.now()
         self._expect(
             Rule.WAKEUPS, until is None or until > now, f"spins: waits at {now} for {until}"
         )
-        if has_failed or self._is_draining:
+
+    def rests(self, until: datetime | None, executing: Mapping[RunId, int]) -> None:
+        """The loop has nothing to do before `until`: then nothing may be due before it."""
+        now = self._clock.now()
+        for run in self._runs.values():
+            is_owned = run.state is not RunState.RUNNING or run.id in executing
+            self._expect(Rule.HISTORIES, is_owned, f"{run.id} is RUNNING and nobody executes it")
+        if self._is_draining:
             return
         self._set_by = timedelta(0)
+        for name, follower in self._followers.items():
+            is_stranded = follower.is_stranded(now)
+            self._expect(Rule.WAKEUPS, not is_stranded, f"{name} waits longer than its interval")
         for due_at, what in self._wakes():
             self._expect(
                 Rule.DECIDED_ONCE, due_at > now, f"{what}, due {due_at}, is undecided at {now}"
@@ -153,6 +163,9 @@ class Witness:
             self._follow(name, change.before, change.after, changes)
         for skip in changes.skips.values():
             self._skipped[skip.job, skip.first_at] = skip.last_at, skip.count
+        for name, follower in self._followers.items():
+            is_left = self._set_by and follower.has_grid and name not in changes.jobs
+            self._expect(Rule.DECIDED_ONCE, not is_left, f"the grid of {name} stays behind")
         self._set_by = timedelta(0)
 
     def _run_moved(self, change: RunChange, at: datetime) -> None:

@@ -78,20 +78,20 @@ class ScriptedExecutor:
     def __init__(self, world: "World", report: Callable[[AttemptFinished], None]) -> None:
         self._world = world
         self._report = report
-        self._running: dict[RunId, int] = {}
+        self.running: dict[RunId, int] = {}
         self._is_closed = False
 
     def start(self, start: Start) -> None:
         self._world.crash_point()
-        self._world.witness.started(start.run, self._running)
-        self._running[start.run.id] = start.run.attempt
+        self._world.witness.started(start.run, self.running)
+        self.running[start.run.id] = start.run.attempt
         outcome = self._world.random.choices((Outcome.SUCCEEDED, Outcome.FAILED), (4, 1))[0]
         self._end_after(self._world.duration(), start.run.id, start.run.attempt, outcome)
 
     def interrupt(self, run: RunId) -> None:
-        if run in self._running and self._world.random.random() < 0.7:
+        if run in self.running and self._world.random.random() < 0.7:
             soon = timedelta(seconds=self._world.random.randint(0, 30))
-            self._end_after(soon, run, self._running[run], Outcome.CANCELLED)
+            self._end_after(soon, run, self.running[run], Outcome.CANCELLED)
 
     def stopping(self) -> None:
         pass
@@ -103,9 +103,9 @@ class ScriptedExecutor:
         self._world.after(delay, lambda: self._end(run, attempt, outcome))
 
     def _end(self, run: RunId, attempt: int, outcome: Outcome) -> None:
-        if self._is_closed or self._running.get(run) != attempt:
+        if self._is_closed or self.running.get(run) != attempt:
             return
-        del self._running[run]
+        del self.running[run]
         error = RunError("ValueError", "scripted") if outcome is Outcome.FAILED else None
         self._report(AttemptFinished(run, attempt, self._world.clock.now(), outcome, error=error))
 
@@ -195,7 +195,8 @@ class World:
     def load_file(self, actor: str = "file") -> Future[object]:
         """Give the loop the jobs of the file, as a reload does."""
         jobs = tuple(self.file.values())
-        return self.ask(JobsDefined(jobs=jobs, source=Source.FILE, actor=actor))
+        self.loading = self.ask(JobsDefined(jobs=jobs, source=Source.FILE, actor=actor))
+        return self.loading
 
     def set_clock(self, by: timedelta) -> None:
         """Set the wall clock forward, or back.
@@ -228,13 +229,13 @@ class World:
     def run(self, time: timedelta) -> None:
         """Let `time` pass, or less of it if something breaks a rule."""
         self._barrier = self.clock.passed + time
-        while self.clock.passed < self._barrier and not self.witness.problems:
+        while (self.clock.passed < self._barrier or self.loop.inbox) and not self.witness.problems:
             self._turn()
 
     def settle(self) -> None:
         """Let what was asked have its effect, in no time."""
-        self._barrier = self.clock.passed
         self._turn()
+        self.run(ZERO)
 
     def close(self) -> None:
         """Let go of the store's file."""
@@ -255,7 +256,9 @@ class World:
     def _wait(self, until: datetime | None) -> None:
         """Jump to the next event, and let it happen: this is the wait of the loop's clock."""
         self.sleeps_until = until
-        self.witness.waits(until, self.store.has_failed)
+        self.witness.waits(until)
+        if not self.store.has_failed:
+            self.witness.rests(until, self.executor.running)
         target = self._barrier
         if until is not None:
             target = min(target, until - self.clock.now() + self.clock.passed)

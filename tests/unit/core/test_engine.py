@@ -1,5 +1,6 @@
 """The engine's turns: what becomes of due jobs, of attempts that end or are lost, of a clock."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -181,6 +182,22 @@ def test_a_run_beyond_the_window_is_read_from_the_store() -> None:
     driver.turn(Refilled(pending=Page(tuple(rest[:9]), complete=False)))
     assert driver.engine.hunger() == (False, False)
     assert driver.engine.next_wakeup() == rest[0].due_at
+
+
+def test_suspects_that_wait_do_not_keep_others_in_the_store() -> None:
+    driver = Driver(workers=2)
+    driver.ask(Added(tasks=(task("a"), task("b"))))
+    driver.restart()
+    suspect = driver.runs[RunId("b")]
+    driver.turn(Refilled(queued=Page((suspect,), complete=False)))
+    assert driver.engine.hunger() == (False, True)
+    other = replace(suspect, id=RunId("c"), crashes=0)
+    assert (
+        driver.engine.turn([Refilled(queued=Page((suspect, other), complete=True))], NOON)
+        .starts[0]
+        .run.id
+        == other.id
+    )
 
 
 # -- attempts -------------------------------------------------------------------------------------

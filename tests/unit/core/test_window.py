@@ -41,8 +41,8 @@ class StoredSet(RuleBasedStateMachine):
             self.goes(head.run)
 
     @rule()
-    def is_refilled_when_hungry(self) -> None:
-        if self.window.is_hungry:
+    def is_refilled(self) -> None:
+        if self.window.has_more:
             page = self.in_order[:SIZE]
             complete = len(page) < SIZE
             self.window.refill(page, complete=complete)
@@ -52,8 +52,7 @@ class StoredSet(RuleBasedStateMachine):
         held = list(self.window)
         assert held == self.in_order[: len(held)]
         assert len(held) == len(self.window) <= 2 * SIZE
-        assert self.window.limit is not None or len(held) == len(self.stored)
-        assert self.window.is_hungry or held or not self.stored
+        assert self.window.has_more or len(held) == len(self.stored)
 
 
 test_a_window_is_the_head_of_its_set = StoredSet.TestCase

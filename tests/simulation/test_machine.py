@@ -1,0 +1,166 @@
+"""Whatever is done to taskd, in whatever order, over some hours: every rule holds."""
+
+import shutil
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from taskd.core.job import JobName, Source
+from taskd.core.messages import (
+    Added,
+    AnyRequest,
+    JobRemoved,
+    JobStopped,
+    Paused,
+    Resumed,
+    RunStopped,
+    Task,
+    Triggered,
+)
+from taskd.core.run import RunId
+from taskd.core.schedule import At, Every, Mode, Schedule
+from tests.simulation.journal import histories, is_path
+from tests.simulation.script import CALL, START, cron, job
+from tests.simulation.witness import SAME_FILE
+from tests.simulation.world import World
+
+SECOND = timedelta(seconds=1)
+SCHEDULES: dict[str, Schedule | None] = {
+    "rate": Every(30 * SECOND),
+    "delay": Every(20 * SECOND, Mode.FIXED_DELAY),
+    "align": Every(45 * SECOND, align=True),
+    "often": cron("0 */1 * * *", "Europe/Berlin"),
+    "once": At((START + 90 * SECOND, START + 100 * SECOND)),
+    "idle": None,
+}
+names = st.sampled_from([*map(JobName, SCHEDULES), JobName("extra")])
+waits = st.sampled_from([SECOND / 10, SECOND, 21 * SECOND, 200 * SECOND, 900 * SECOND])
+schedules = st.sampled_from(list(SCHEDULES.values()))
+steps = st.sampled_from([sign * hours * 3600 * SECOND for hours in (1, 24) for sign in (1, -1)])
+
+
+class AnyHistory(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="taskd-"))
+        jobs = [job(name, schedule) for name, schedule in SCHEDULES.items()]
+        self.world = World(self.folder / "taskd.db", START, seed=1, jobs=jobs, workers=2)
+        self.world.longest = 60 * SECOND
+        self.world.settle()
+        self.tasks = 0
+
+    def ask(self, request: AnyRequest) -> None:
+        self.world.ask(request)
+        self.world.settle()
+
+    @rule(time=waits)
+    def time_passes(self, time: timedelta) -> None:
+        self.world.run(time)
+
+    @rule(name=names)
+    def trigger(self, name: JobName) -> None:
+        self.ask(Triggered(job=name))
+
+    @rule(name=names)
+    def stop(self, name: JobName) -> None:
+        self.ask(JobStopped(job=name))
+
+    @rule(choice=st.randoms(use_true_random=False))
+    def stop_a_run(self, choice) -> None:  # type: ignore[no-untyped-def]
+        if live := self.world.witness.live:
+            self.ask(RunStopped(run=choice.choice(live)))
+
+    @rule(name=names, time=st.none() | waits)
+    def pause(self, name: JobName, time: timedelta | None) -> None:
+        until = None if time is None else self.world.clock.now() + time
+        self.ask(Paused(jobs=(name,), until=until))
+
+    @rule(name=names)
+    def resume(self, name: JobName) -> None:
+        self.ask(Resumed(jobs=(name,)))
+
+    @rule(schedule=schedules)
+    def add(self, schedule: Schedule | None) -> None:
+        if not isinstance(schedule, At):  # what ran of it would be due again
+            self.ask(Added(jobs=(job("extra", schedule, source=Source.CLI),)))
+
+    @rule()
+    def remove(self) -> None:
+        self.ask(JobRemoved(job=JobName("extra")))
+
+    @rule(time=waits)
+    def add_tasks(self, time: timedelta) -> None:
+        self.tasks += 20
+        due_at = self.world.clock.now() + time
+        ids = (RunId(f"task-{self.tasks + n:04}") for n in range(20))
+        self.ask(Added(tasks=tuple(Task(id, CALL, due_at) for id in ids)))
+
+    @rule(name=names, schedule=schedules, enabled=st.booleans())
+    def edit(self, name: JobName, schedule: Schedule | None, enabled: bool) -> None:
+        if name in self.world.file:
+            known = self.world.file[name]
+            self.world.file[name] = replace(known, schedule=schedule, enabled=enabled)
+            self.world.load_file()
+            self.world.settle()
+
+    @rule()
+    def load_again(self) -> None:
+        loading = self.world.loading
+        if loading.done() and loading.exception() is None:  # else it is not the same to taskd
+            self.world.load_file(SAME_FILE)
+            self.world.settle()
+
+    @rule(points=st.integers(0, 4))
+    def crash_soon(self, points: int) -> None:
+        self.world.crash_soon(points)
+
+    @rule(is_written=st.lists(st.booleans(), min_size=1, max_size=3))
+    def fail_commits(self, is_written: list[bool]) -> None:
+        self.world.fail_commits(is_written)
+        self.world.settle()
+
+    @rule(by=steps)
+    def set_clock(self, by: timedelta) -> None:
+        self.world.set_clock(by)
+        self.world.settle()
+
+    @rule(grace=st.sampled_from([0 * SECOND, 30 * SECOND]))
+    def shut_down(self, grace: timedelta) -> None:
+        self.world.shut_down(grace)
+        self.world.settle()
+
+    @invariant()
+    def every_rule_holds(self) -> None:
+        assert self.world.witness.problems == []
+
+    def teardown(self) -> None:
+        self.world.run(3600 * SECOND)
+        self.every_rule_holds()
+        self.world.close()
+        for states in histories(self.world.path).values():
+            edges = zip([None, *states[:-1]], states, strict=True)
+            assert all(is_path(before, after) for before, after in edges), states
+        shutil.rmtree(self.folder)
+
+
+PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
+SHORT = settings(
+    max_examples=30, stateful_step_count=25, deadline=None, phases=PHASES, derandomize=True
+)
+LONG = settings(max_examples=2000, stateful_step_count=50, deadline=None, phases=PHASES)
+
+
+def test_any_history_keeps_every_rule() -> None:
+    run_state_machine_as_test(AnyHistory, settings=SHORT)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_any_of_many_long_histories_keeps_every_rule() -> None:
+    run_state_machine_as_test(AnyHistory, settings=LONG)
