@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import heapq
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from taskd.config.entry import InvalidEntry, job_from_entry
 from taskd.config.probe import probe
@@ -44,8 +45,16 @@ class Host(Protocol):
     """What the API needs of the daemon around the scheduler."""
 
     scheduler: Scheduler
-    timezone: str
-    python_path: tuple[Path, ...]
+
+    @property
+    def timezone(self) -> str:
+        """The zone of jobs that name none."""
+        ...
+
+    @property
+    def python_path(self) -> tuple[Path, ...]:
+        """Where callables are looked for first."""
+        ...
 
     def describe(self) -> Document:
         """Return the `daemon` part of the status."""
@@ -55,8 +64,8 @@ class Host(Protocol):
         """Return why the runs of a job will fail as things stand, or None."""
         ...
 
-    def reload(self) -> Diff:
-        """Read jobs.toml again. Raises ConfigError, Conflict, Stopped."""
+    def reload(self) -> Future[Diff]:
+        """Have jobs.toml read again. The future raises ConfigError, Stopped, StoreUnavailable."""
         ...
 
     def shut_down(self, *, now: bool) -> None:
@@ -150,6 +159,11 @@ def run(host: Host, ask: Ask) -> Document:
     return host.scheduler.read(read)
 
 
+def wait_s(ask: Ask) -> float:
+    """Return for how many seconds a wait for the end of a run is asked."""
+    return _parse(_WaitQuery, ask.query).timeout
+
+
 def next_due(host: Host, ask: Ask) -> object:
     """Return what comes, soonest first."""
     query = _parse(_NextQuery, ask.query)
@@ -234,8 +248,6 @@ def resume_all(host: Host, ask: Ask) -> object:
 def trigger(host: Host, ask: Ask) -> object:
     """Run a job once, now."""
     body = _parse(_TriggerBody, ask.body)
-    for value in (body.args, body.kwargs):
-        json_value(value)
     request = Triggered(
         _named(host, ask),
         None if body.args is None else tuple(body.args),
@@ -257,7 +269,7 @@ def stop_run(host: Host, ask: Ask) -> object:
 
 def reload(host: Host, ask: Ask) -> object:  # noqa: ARG001
     """Read jobs.toml again, all of it or nothing."""
-    return diff_view(host.reload())
+    return diff_view(host.reload().result())
 
 
 def shutdown(host: Host, ask: Ask) -> object:
@@ -283,8 +295,8 @@ class _PauseBody(_StopBody):
 
 
 class _TriggerBody(_Body):
-    args: list[Any] | None = None
-    kwargs: dict[str, Any] | None = None
+    args: list[Annotated[Any, AfterValidator(json_value)]] | None = None
+    kwargs: dict[str, Annotated[Any, AfterValidator(json_value)]] | None = None
 
 
 class _ShutdownBody(_Body):
@@ -296,6 +308,10 @@ class _RunsQuery(_Body):
     state: str = ""
     since: str | None = None
     limit: Annotated[int, Field(ge=1, le=10_000)] = 50
+
+
+class _WaitQuery(_Body):
+    timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
 
 
 class _NextQuery(_Body):

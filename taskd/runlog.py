@@ -1,63 +1,95 @@
-"""Runlog: one line on stderr for each finished run, written by a thread that may be held up."""
+"""Runlog: what the daemon says on stderr, written by a thread that may be held up.
+
+A stderr that nobody reads holds up this thread and nothing else. It writes to the descriptor
+itself: the lock of `sys.stderr`, held by a thread that hangs in a write, aborts the interpreter
+at its end.
+"""
 
 from __future__ import annotations
 
-import sys
+import logging
+import os
 import threading
 from contextlib import suppress
 from queue import Full, Queue
-from typing import Final, TextIO
+from typing import Final
 
 from taskd.core.run import Run
-from taskd.terminal import harmless
+from taskd.terminal import harmless, harmless_lines
 
 BACKLOG: Final = 10_000  # lines kept for a reader of stderr that is slow
+STDERR: Final = 2
 
 
-class Runlog:
-    """Writes finished runs to a stream: local time, job, run, state, duration, error.
+class Runlog(logging.Handler):
+    """Writes to a descriptor: what is said, each log record, and a line for each finished run.
 
-    A stream that nobody reads holds up the writing thread and nothing else: past the backlog lines
-    are dropped, and their number is written when the stream takes text again.
+    Any thread may call, and none waits: past the backlog lines are dropped, and their number is
+    written once the rest is. A record is one line, its traceback included,
+    unless a person may be reading: a journal would make many entries of it.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._ended: Queue[Run | None] = Queue(BACKLOG)
+    def __init__(self, descriptor: int = STDERR) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        self._descriptor = descriptor
+        self._is_terminal = os.isatty(descriptor)
+        self._lines: Queue[str | Run | None] = Queue(BACKLOG)
         self._dropped = 0
-        self._thread = threading.Thread(target=self._write, name="taskd-runlog", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to write; what ended before waits until then."""
+    def start(self, *first: str) -> None:
+        """Begin to write, these lines first; what came before waits until then."""
+        self._thread = threading.Thread(
+            target=self._write, args=first, name="taskd-runlog", daemon=True
+        )
         self._thread.start()
 
+    def say(self, text: str) -> None:
+        """Write a text, which may have several lines."""
+        self._take(text)
+
     def ended(self, run: Run) -> None:
-        """Take note of a finished run; returns at once."""
+        """Write the line of a finished run."""
+        self._take(run)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a log record."""
+        text = self.format(record)
+        if not self._is_terminal:
+            lines = (line.strip() for line in text.splitlines())
+            text = " | ".join(line for line in lines if line.strip("^~"))
+        self._take(text)
+
+    def finish(self, timeout_s: float = 1.0) -> None:
+        """Write what has gathered, for at most `timeout_s`, and end."""
+        if self._thread is None:
+            self.start()
+        self._take(None)
+        assert self._thread is not None
+        self._thread.join(timeout_s)
+
+    def _take(self, line: str | Run | None) -> None:
         try:
-            self._ended.put_nowait(run)
+            self._lines.put_nowait(line)
         except Full:
             self._dropped += 1
 
-    def close(self, timeout_s: float = 1.0) -> None:
-        """Write what has gathered, for at most `timeout_s`."""
-        try:
-            self._ended.put_nowait(None)
-        except Full:
-            return
-        self._thread.join(timeout_s)
-
-    def _write(self) -> None:
-        while (run := self._ended.get()) is not None:
-            self._put(line(run))
-            if self._dropped:
+    def _write(self, *first: str) -> None:
+        for text in first:
+            self._put(text)
+        while (item := self._lines.get()) is not None:
+            self._put(line(item) if isinstance(item, Run) else item)
+            if self._dropped and self._lines.empty():
                 dropped, self._dropped = self._dropped, 0
-                self._put(f"... {dropped} finished runs are not shown")
+                self._put(f"... {dropped} lines are not shown")
 
     def _put(self, text: str) -> None:
+        rest = f"{harmless_lines(text)}\n".encode("utf-8", "backslashreplace")
         # A terminal that hung up, a pipe whose reader has gone: the runs go on without a witness.
         with suppress(OSError):
-            self._stream.write(f"{text}\n")
-            self._stream.flush()
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
 
 
 def line(run: Run) -> str:

@@ -234,9 +234,9 @@ class Scheduler(AsyncTwins):
         """
         if os.getpid() != self._pid:
             return  # a fork has nothing of it to shut down
-        self._start_once()
         self._is_stopping = True
         self._loop.stop(grace)
+        self._start_once()  # after that: a loop that has not begun must not begin with a run
         if wait and not self.executor.is_called_from_within():
             self._loop.join()
 

@@ -39,13 +39,18 @@ from taskd.errors import (
 from taskd.views import Document
 
 logger = logging.getLogger("taskd.server")
+# aiohttp would log a traceback for each request that is not HTTP; `_problems` logs defects.
+_SILENT = logging.getLogger("taskd.server.http")
+_SILENT.setLevel(logging.CRITICAL)
 
 BODY_LIMIT: Final = 1024 * 1024
-READ_TIMEOUT_S: Final = 10.0  # for a body to arrive, and for a head on a new connection
+READ_TIMEOUT_S: Final = 10.0  # for a body to arrive, and for the first word on a connection
 LONGEST_POLL_S: Final = 300.0
 BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails at once
-QUICK_THREADS: Final = 16  # requests that wait for a read or a commit
-SLOW_THREADS: Final = 4  # requests that wait for a user's imports, so that they hold up no others
+# Each kind waits among its own: for a read, for a commit, for a user's imports.
+READERS: Final = 8
+WRITERS: Final = 16
+IMPORTERS: Final = 4
 LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,6 +75,7 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("POST", "/v1/reload", api.reload, HTTPStatus.OK),
     ("POST", "/v1/shutdown", api.shutdown, HTTPStatus.OK),
 ]
+IMPORTING: Final[frozenset[ApiFunction]] = frozenset({api.add, api.reload})
 
 
 def listen(path: Path) -> socket.socket:
@@ -116,19 +122,20 @@ def _remove_stale(path: Path) -> None:
     raise SocketUnusable(str(path), "another daemon answers there; stop it, or give --socket")
 
 
-SLOW: Final[frozenset[ApiFunction]] = frozenset({api.add, api.reload})
-
-
 class Server:
     """Answers the API on an open socket until `close`."""
 
-    def __init__(self, host: api.Host, control: socket.socket) -> None:
+    def __init__(
+        self, host: api.Host, control: socket.socket, *, read_timeout_s: float = READ_TIMEOUT_S
+    ) -> None:
         self._host = host
+        self._read_timeout_s = read_timeout_s
         self._control = control
         self._path = Path(control.getsockname())
         self._events = asyncio.new_event_loop()
-        self._quick = ThreadPoolExecutor(QUICK_THREADS, "taskd-api")
-        self._slow = ThreadPoolExecutor(SLOW_THREADS, "taskd-api-slow")
+        self._readers = ThreadPoolExecutor(READERS, "taskd-api-read")
+        self._writers = ThreadPoolExecutor(WRITERS, "taskd-api-write")
+        self._importers = ThreadPoolExecutor(IMPORTERS, "taskd-api-import")
         self._thread = threading.Thread(target=self._serve, name="taskd-server", daemon=True)
 
     def start(self) -> None:
@@ -137,15 +144,16 @@ class Server:
         asyncio.run_coroutine_threadsafe(self._open(), self._events).result()
 
     def close(self) -> None:
-        """Finish the requests under way, then remove the socket."""
+        """Remove the socket, then finish the requests under way."""
+        # While it still answers: a daemon that finds it dead would put its own in this place.
+        with suppress(FileNotFoundError):
+            self._path.unlink()
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._events).result()
         self._events.call_soon_threadsafe(self._events.stop)
         self._thread.join()
         self._events.close()
-        for pool in (self._quick, self._slow):
+        for pool in (self._readers, self._writers, self._importers):
             pool.shutdown(wait=False, cancel_futures=True)
-        with suppress(FileNotFoundError):
-            self._path.unlink()
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._events)
@@ -154,53 +162,54 @@ class Server:
     async def _open(self) -> None:
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_problems])
         for method, path, function, status in ROUTES:
-            app.router.add_route(method, path, self._handler(function, status))
+            pool = self._readers if method == "GET" else self._writers
+            pool = self._importers if function in IMPORTING else pool
+            app.router.add_route(method, path, self._handler(function, pool, status))
         app.router.add_get("/v1/runs/{name}/wait", self._wait_for_run)
         self._runner = web.AppRunner(
             app,
             access_log=None,
             handle_signals=False,
-            keepalive_timeout=READ_TIMEOUT_S,
+            handler_cancellation=True,  # nobody waits for a run any more
+            logger=_SILENT,
+            keepalive_timeout=self._read_timeout_s,
+            lingering_time=self._read_timeout_s,
             shutdown_timeout=1.0,
         )
         await self._runner.setup()
         await web.SockSite(self._runner, self._control, backlog=BACKLOG).start()
 
-    def _handler(self, function: ApiFunction, status: HTTPStatus) -> Handler:
+    def _handler(
+        self, function: ApiFunction, pool: ThreadPoolExecutor, status: HTTPStatus
+    ) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            ask = await _read(request)
-            return _respond(await self._call(function, ask), status)
+            ask = await _read(request, self._read_timeout_s)
+            answer = await self._events.run_in_executor(pool, function, self._host, ask)
+            return _respond(answer, status)
 
         return handle
 
-    async def _call(self, function: ApiFunction, ask: api.Ask) -> Any:
-        pool = self._slow if function in SLOW else self._quick
-        return await self._events.run_in_executor(pool, function, self._host, ask)
-
     async def _wait_for_run(self, request: web.Request) -> web.StreamResponse:
         """Answer when the run is final, or as it stands when the time is up."""
-        ask = await _read(request)
-        try:
-            timeout_s = min(float(ask.query.get("timeout", "30")), LONGEST_POLL_S)
-        except ValueError:
-            raise InvalidJob("timeout", "expected seconds") from None
-        view = await self._call(api.run, ask)
+        ask = await _read(request, self._read_timeout_s)
+        timeout_s = min(api.wait_s(ask), LONGEST_POLL_S)
+        view = await self._read_run(ask)
         if not RunState(str(view["state"])).is_final:
             end: Future[Any] = self._host.scheduler.inbox.watch(str(view["id"]))
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.wrap_future(end), timeout_s)
-            view = await self._call(api.run, ask)
+            view = await self._read_run(ask)
         return _respond(view, HTTPStatus.OK)
 
+    async def _read_run(self, ask: api.Ask) -> Document:
+        return await self._events.run_in_executor(self._readers, api.run, self._host, ask)
 
-async def _read(request: web.Request) -> api.Ask:
+
+async def _read(request: web.Request, timeout_s: float) -> api.Ask:
     """Return the request as the API takes it. Raises `_Refused`."""
-    uid = _peer(request)
-    if uid not in (0, os.geteuid()):
-        raise _Refused(HTTPStatus.FORBIDDEN, "forbidden", f"uid {uid} may not use this daemon")
     body: object = {}
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             text = await request.read()
     except TimeoutError:
         raise _Refused(
@@ -209,12 +218,14 @@ async def _read(request: web.Request) -> api.Ask:
     if text:
         try:
             body = json.loads(text, parse_constant=_refuse_constant)
+            # JSON can spell half of a surrogate pair, which is no text and can be stored nowhere.
+            json.dumps(body, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", f"not JSON: {error}") from None
     if not isinstance(body, dict):
         raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body must be a JSON object")
     name = request.match_info.get("name", "")
-    return api.Ask(name=name, query=dict(request.query), body=body, actor=f"uid:{uid}")
+    return api.Ask(name=name, query=dict(request.query), body=body, actor=f"uid:{_peer(request)}")
 
 
 def _refuse_constant(word: str) -> object:
@@ -252,8 +263,11 @@ def _respond(answer: object, status: HTTPStatus) -> web.Response:
 
 @web.middleware
 async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every refusal into a problem document (RFC 9457)."""
+    """Admit only those who may ask; turn every refusal into a problem document (RFC 9457)."""
     try:
+        uid = _peer(request)
+        if uid not in (0, os.geteuid()):
+            raise _Refused(HTTPStatus.FORBIDDEN, "forbidden", f"uid {uid} may not use this daemon")
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:
         status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -64,6 +64,23 @@ def watchdog_interval(environ: Mapping[str, str], pid: int) -> timedelta | None:
     if meant not in {"", str(pid)} or not limit_usec.isdecimal() or int(limit_usec) == 0:
         return None
     return timedelta(microseconds=int(limit_usec)) / 2
+
+
+def feed_watchdog(
+    notifier: Notifier,
+    interval: timedelta,
+    *,
+    progress: Callable[[], object],
+    has_ended: Callable[[float], bool],
+) -> None:
+    """Feed the watchdog until the end, each time after `progress` has returned.
+
+    What hangs does not return, and systemd then restarts the service. `has_ended` waits for the
+    end for so many seconds and says whether it came.
+    """
+    while not has_ended(interval.total_seconds()):
+        progress()
+        notifier.watchdog()
 
 
 def _status(text: str) -> str:

@@ -45,6 +45,12 @@ def hold(name="gate"):
         time.sleep(0.01)
     return "let go"
 
+def leave():
+    threading.Thread(target=threading.Event().wait, daemon=False).start()
+
+def tick():
+    (HERE / "ticked").touch()
+
 def crash():
     os._exit(9)
 """
@@ -80,22 +86,31 @@ class Live:
         self.reader.start()
         return self.line_with("is ready")
 
-    def spawn(self, **environ: str) -> subprocess.Popen[str]:
+    def command(self) -> list[str]:
+        """Return what starts the daemon."""
+        return [
+            *(sys.executable, "-m", "taskd", "run", str(self.config)),
+            *("--socket", str(self.socket), "--store", self.store),
+        ]
+
+    def spawn(self, stderr: int = subprocess.PIPE, /, **environ: str) -> subprocess.Popen[str]:
         """Start the daemon and wait for nothing."""
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "taskd", "run", str(self.config)),
-                *("--socket", str(self.socket), "--store", self.store),
-            ],
-            stderr=subprocess.PIPE,
+            self.command(),
+            stderr=stderr,
             text=True,
             env=os.environ | environ,
         )
 
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal and return the exit status."""
+    def send(self, number: int) -> None:
+        """Send a signal."""
         assert self.process is not None
         self.process.send_signal(number)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.send(number)
+        assert self.process is not None
         status = self.process.wait(PATIENCE_S)
         if self.reader is not None:
             self.reader.join(PATIENCE_S)
@@ -111,6 +126,10 @@ class Live:
             self.said.append(line)
             if text in line:
                 return line
+
+    def rest(self) -> list[str]:
+        """Return the lines of stderr that were not asked for yet."""
+        return [self.lines.get() for _ in range(self.lines.qsize())]
 
     def until(self, holds: Callable[[], Any]) -> Any:
         """Return what `holds` gives once it is true; asked for at each beat, never for ever."""

@@ -101,9 +101,10 @@ def test_a_stop_of_a_running_run_tells_the_truth(live: Live) -> None:
         b'{"args": [NaN]}',
         b"\xff\xfe",
         b"[" * 100_000,
+        b'{"reason": "\\ud800"}',
         b'{"reason": ' + b'"' + b"x" * 2000 + b'"}',
     ],
-    ids=["half", "list", "nan", "encoding", "deep", "long"],
+    ids=["half", "list", "nan", "encoding", "deep", "surrogate", "long"],
 )
 def test_a_malformed_body_is_refused_in_words(live: Live, body: bytes) -> None:
     live.start(PING)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -222,3 +226,82 @@ def test_a_daemon_whose_stderr_nobody_reads_goes_on(live: Live) -> None:
     live.until(live.answers)
     process.stderr.close()  # from here on writing to it is EPIPE
     live.until(lambda: live.job("fast")["counts"].get("SUCCEEDED", 0) >= 5)
+
+
+def test_a_daemon_whose_stderr_is_full_goes_on_and_ends_when_told(live: Live) -> None:
+    live.write('[jobs.fast]\ncall = "work:ping"\nevery = "100ms"\n')
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(write, b"." * 65536)
+    os.set_blocking(write, True)
+    process = live.process = live.spawn(write)
+    live.until(live.answers)
+    live.until(lambda: live.job("fast")["counts"].get("SUCCEEDED", 0) >= 5)
+    assert live.end() == 0
+    os.close(read)
+    os.close(write)
+    assert process.returncode == 0
+
+
+def test_a_daemon_that_was_given_no_stderr_works_and_nothing_else_takes_its_place(
+    live: Live,
+) -> None:
+    live.write(PING)
+    program = f"import os; os.close(2); os.execv({sys.executable!r}, {live.command()!r})"
+    live.process = subprocess.Popen([sys.executable, "-c", program], text=True)
+    live.until(live.answers)
+    live.until(lambda: live.job("ping")["last_run"])
+    assert Path(f"/proc/{live.process.pid}/fd/2").readlink() == Path("/dev/null")
+    assert live.end() == 0
+
+
+def test_a_thread_that_a_job_left_behind_does_not_keep_it_from_ending(live: Live) -> None:
+    live.start('[jobs.leave]\ncall = "work:leave"\nevery = "1h"\n')
+    live.until(lambda: live.job("leave")["last_run"])
+    assert live.end() == 0
+
+
+def test_a_daemon_that_may_not_listen_starts_no_run(live: Live) -> None:
+    live.start('[jobs.tick]\ncall = "work:tick"\nevery = "100ms"\n')
+    ticked = live.folder / "ticked"
+    live.until(ticked.exists)
+    live.end(signal.SIGKILL)
+    live.socket.unlink()
+    live.socket.mkdir()
+    process = live.spawn()
+    process.communicate(timeout=20)
+    assert process.returncode == 1
+    live.socket.rmdir()
+    live.start()
+    assert live.client.runs(job="tick", state="FAILED") == []  # it would not find its module
+
+
+def test_what_was_missed_while_it_was_down_becomes_one_run(live: Live) -> None:
+    live.start('[jobs.fast]\ncall = "work:ping"\nevery = "100ms"\n')
+    live.until(lambda: live.job("fast")["last_run"])
+    live.end(signal.SIGKILL)
+    down_at = datetime.now(UTC)
+    live.start()
+    up_at = datetime.fromisoformat(live.client.status()["daemon"]["started_at"])
+    live.until(lambda: datetime.fromisoformat(due_at(live)) > up_at)
+    runs = live.client.runs(job="fast", state="SUCCEEDED", limit=1000)
+    due = [datetime.fromisoformat(run["scheduled_at"]) for run in runs]
+    assert len(set(due)) == len(due)
+    assert up_at - down_at > timedelta(milliseconds=200)
+    assert len([instant for instant in due if down_at < instant <= up_at]) == 1
+
+
+def due_at(live: Live) -> str:
+    return str(live.job("fast")["last_run"]["scheduled_at"])
+
+
+def test_a_store_that_cannot_be_made_is_told_in_words(live: Live) -> None:
+    live.write(PING)
+    live.store = "sqlite:////proc/nowhere/taskd.db"
+    _, said = (process := live.spawn()).communicate(timeout=20)
+    assert process.returncode == 1
+    assert said.startswith("taskd: ")
+    assert "/proc/nowhere" in said
+    assert "Traceback" not in said

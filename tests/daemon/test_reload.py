@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import signal
+from queue import SimpleQueue
 
 import pytest
 
-from taskd.errors import ApiError
+from taskd import Scheduler
+from taskd.config.load import load
+from taskd.errors import ApiError, Stopped
+from taskd.reloading import Reloader
+from taskd.systemd import Notifier
 from tests.daemon.live import HOLD, PING, Live
 
 YEARLY = '[jobs.yearly]\ncall = "work:ping"\ncron = "0 0 1 1 *"\n'
@@ -129,7 +134,80 @@ def test_a_name_that_was_added_is_not_taken_by_the_file(live: Live) -> None:
 def test_sighup_reloads_where_the_file_is_not_watched(live: Live) -> None:
     live.start('[daemon]\nreload = "signal"\n' + PING)
     live.write('[daemon]\nreload = "signal"\n' + PING + YEARLY)
-    assert live.process is not None
-    live.process.send_signal(signal.SIGHUP)
+    live.send(signal.SIGHUP)
     live.line_with("has read")
     assert names(live) == ["ping", "yearly"]
+
+
+def test_where_reload_is_off_sighup_does_nothing_and_a_request_still_does(live: Live) -> None:
+    off = '[daemon]\nreload = "off"\n'
+    live.start(off + PING)
+    live.write(off + PING + YEARLY)
+    live.send(signal.SIGHUP)
+    assert 'daemon.reload is "off"' in live.line_with("SIGHUP")
+    assert names(live) == ["ping"]
+    assert live.client.reload()["added"] == ["yearly"]
+
+
+def test_one_reading_answers_all_who_asked_before_it(live: Live) -> None:
+    live.write(PING)
+    scheduler = Scheduler()
+    said: SimpleQueue[str] = SimpleQueue()
+    files = Reloader(
+        load(live.config), scheduler, say=said.put, notifier=Notifier({}), summary=lambda: "well"
+    )
+    asked = [files.ask() for _ in range(100)]
+    files.start()
+    assert {answer.result(20).unchanged for answer in asked} == {("ping",)}
+    assert said.qsize() == 1
+    files.close()
+    scheduler.shutdown()
+
+
+def test_the_waiting_runs_of_a_removed_job_are_cancelled_and_its_history_stays(live: Live) -> None:
+    one = "[daemon]\nworkers = 1\n"
+    live.start(one + HOLD)
+    live.until((live.folder / "gate.begun").exists)
+    live.write(one + HOLD + PING)
+    live.until(lambda: len(names(live)) == 2 and live.client.runs(job="ping", state="QUEUED"))
+    live.write(one + HOLD)
+    live.until(lambda: names(live) == ["hold"])
+    (run,) = live.client.runs(job="ping")
+    assert run["state"] == "CANCELLED"
+    (live.folder / "gate.open").touch()
+
+
+def test_a_reload_that_hangs_on_an_import_holds_up_no_shutdown(live: Live) -> None:
+    (live.folder / "slow.py").write_text(
+        "import time, pathlib\n"
+        "pathlib.Path(__file__).with_name('importing').touch()\n"
+        "time.sleep(60)\n"
+    )
+    live.start(PING)
+    live.write(PING + '[jobs.slow]\ncall = "slow:f"\nevery = "1h"\n')
+    live.until((live.folder / "importing").exists)
+    assert live.end() == 0
+    assert not any("took more than" in line for line in live.rest())
+
+
+def test_an_edit_that_is_read_by_hand_and_undone_at_once_does_not_stay(live: Live) -> None:
+    live.start(PING)
+    live.write(PING + YEARLY)
+    assert live.client.reload()["added"] == ["yearly"]
+    live.write(PING)
+    live.until(lambda: names(live) == ["ping"])
+
+
+def test_what_changed_while_it_started_is_not_missed(live: Live) -> None:
+    live.write(PING)
+    first = load(live.config)
+    live.write(YEARLY)
+    scheduler = Scheduler()
+    said: SimpleQueue[str] = SimpleQueue()
+    files = Reloader(first, scheduler, say=said.put, notifier=Notifier({}), summary=lambda: "well")
+    files.start()
+    assert "1 added, 0 changed, 1 removed" in said.get(timeout=20)
+    files.close()
+    scheduler.shutdown()
+    with pytest.raises(Stopped):
+        files.ask().result(20)

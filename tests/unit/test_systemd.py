@@ -6,13 +6,14 @@ import configparser
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from taskd.systemd import Notifier, watchdog_interval
+from taskd.systemd import Notifier, feed_watchdog, watchdog_interval
 
 UNIT = Path(__file__).parents[2] / "systemd" / "taskd.service"
 
@@ -99,6 +100,31 @@ def test_the_watchdog_is_fed_at_half_its_limit_when_it_waits_for_this_process(
     environ: dict[str, str], interval: timedelta | None
 ) -> None:
     assert watchdog_interval(environ, 42) == interval
+
+
+def test_the_watchdog_is_fed_only_after_there_was_progress(
+    systemd: socket.socket, environ: dict[str, str]
+) -> None:
+    asked, goes_on, has_ended = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
+
+    def progress() -> None:
+        asked.release()
+        assert goes_on.acquire(timeout=10)
+
+    def feed() -> None:
+        feed_watchdog(Notifier(environ), timedelta(0), progress=progress, has_ended=has_ended.wait)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    assert asked.acquire(timeout=10)
+    systemd.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        systemd.recv(4096)
+    systemd.settimeout(10)
+    has_ended.set()
+    goes_on.release()
+    feeder.join(10)
+    assert systemd.recv(4096) == b"WATCHDOG=1"
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""Rules of the API's functions, on a scheduler in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from taskd import api
+from taskd.api import Ask
+from taskd.config.entry import InvalidEntry
+from taskd.errors import Conflict, UnknownTask
+from tests.unit.host import Host
+
+YEARLY = {"call": "os:getcwd", "cron": "0 0 1 1 *"}
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host()
+    yield host
+    host.scheduler.shutdown()
+
+
+def add(host: Host, name: str, **entry: object) -> Any:
+    return api.add(host, Ask(body={"name": name, **(entry or YEARLY)}, actor="uid:7"))
+
+
+def flaws(function: Callable[[Host, Ask], object], host: Host, ask: Ask) -> list[str]:
+    with pytest.raises(InvalidEntry) as caught:
+        function(host, ask)
+    return [problem.key for problem in caught.value.problems]
+
+
+def test_an_added_job_is_returned_whole_with_its_next_due_instant(host: Host) -> None:
+    added = add(host, "a")
+    assert added["job"] == api.job(host, Ask(name="a"))
+    assert added["next_due_at"] == added["job"]["next_due_at"]
+    assert added["job"]["timezone"] == "Europe/Berlin"
+
+
+def test_a_job_for_now_is_due_at_once(host: Host) -> None:
+    before = datetime.now(UTC)
+    due_at = add(host, "a", call="os:getcwd", now=True)["job"]["schedule"]
+    assert str(before.year) in due_at
+
+
+def test_a_job_that_would_run_old_code_is_refused(host: Host) -> None:
+    host.stale = "work.py changed since it was loaded; restart taskd"
+    assert flaws(api.add, host, Ask(body={"name": "a", **YEARLY})) == ["call"]
+
+
+def test_a_callable_that_is_not_there_is_refused_with_the_nearest(host: Host) -> None:
+    with pytest.raises(InvalidEntry) as caught:
+        add(host, "a", call="os:getcwdd", every="1h")
+    (problem,) = caught.value.problems
+    assert problem.hint == "did you mean getcwd?"
+
+
+def test_a_wrong_name_gets_the_nearest(host: Host) -> None:
+    add(host, "nightly")
+    for function in (api.job, api.stop_job, api.pause_job, api.resume_job, api.trigger, api.remove):
+        with pytest.raises(UnknownTask) as caught:
+            function(host, Ask(name="nightli"))
+        assert caught.value.nearest == "nightly"
+
+
+@pytest.mark.parametrize(
+    ("function", "body", "key"),
+    [
+        (api.add, {}, "name"),
+        (api.add, {"name": 7, **YEARLY}, "name"),
+        (api.stop_job, {"reason": 7}, "reason"),
+        (api.stop_job, {"reason": "x" * 1001}, "reason"),
+        (api.pause_job, {"until": "tomorrow"}, "until"),
+        (api.pause_job, {"until": "2001-01-01T00:00:00Z"}, "until"),
+        (api.pause_all, {"until": "-2h"}, "until"),
+        (api.trigger, {"args": {}}, "args"),
+        (api.trigger, {"args": [1, 10**20]}, "args[1]"),
+        (api.trigger, {"kwargs": {"a": float("inf")}}, "kwargs.a"),
+        (api.trigger, {"arg": []}, "arg"),
+        (api.shutdown, {"now": "perhaps"}, "now"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_key(
+    host: Host, function: Callable[[Host, Ask], object], body: dict[str, object], key: str
+) -> None:
+    add(host, "a")
+    assert flaws(function, host, Ask(name="a", body=body)) == [key]
+
+
+@pytest.mark.parametrize(
+    ("function", "query", "key"),
+    [
+        (api.runs, {"state": "DONE"}, "state"),
+        (api.runs, {"since": "yesterday"}, "since"),
+        (api.runs, {"limit": "0"}, "limit"),
+        (api.runs, {"color": "red"}, "color"),
+        (api.next_due, {"n": "many"}, "n"),
+        (api.wait_s, {"timeout": "inf"}, "timeout"),
+    ],
+)
+def test_a_query_that_cannot_be_is_refused_by_its_key(
+    host: Host, function: Callable[..., object], query: dict[str, str], key: str
+) -> None:
+    with pytest.raises(InvalidEntry) as caught:
+        function(*([] if function is api.wait_s else [host]), Ask(query=query))
+    assert [problem.key for problem in caught.value.problems] == [key]
+
+
+def test_all_that_is_wrong_is_told_at_once(host: Host) -> None:
+    add(host, "a")
+    assert len(flaws(api.trigger, host, Ask(name="a", body={"args": 1, "kwargs": 2, "x": 3}))) == 3
+
+
+def test_a_pause_ends_at_an_instant_or_after_a_while(host: Host) -> None:
+    add(host, "a")
+    view: Any = api.pause_job(host, Ask(name="a", body={"until": "2h", "reason": "why"}))
+    until = datetime.fromisoformat(view["paused_until"])
+    assert abs(until - datetime.now(UTC) - timedelta(hours=2)) < timedelta(minutes=1)
+    assert (view["state"], view["pause_reason"]) == ("paused", "why")
+    view = api.pause_job(host, Ask(name="a", body={"until": "2999-01-01T00:00:00+01:00"}))
+    assert view["paused_until"] == "2998-12-31T23:00:00Z"
+
+
+def test_what_comes_is_merged_soonest_first(host: Host) -> None:
+    add(host, "a", call="os:getcwd", cron="0 0 * * *")
+    add(host, "b", call="os:getcwd", cron="30 0 * * *")
+    coming: Any = api.next_due(host, Ask(query={"n": "4"}))
+    assert len(coming) == 4
+    assert coming == sorted(coming, key=lambda item: item["due_at"])
+    assert {item["job"] for item in coming} == {"a", "b"}
+    only: Any = api.next_due(host, Ask(query={"n": "2", "job": "b"}))
+    assert {item["job"] for item in only} == {"b"}
+
+
+def test_runs_are_told_by_job_and_state_newest_first(host: Host) -> None:
+    add(host, "a")
+    ids = []
+    for _ in range(3):
+        triggered: Any = api.trigger(host, Ask(name="a"))
+        host.scheduler.inbox.watch(triggered["run"]["id"]).result(20)
+        ids.append(triggered["run"]["id"])
+    found: Any = api.runs(host, Ask(query={"job": "a", "state": "succeeded,failed", "limit": "2"}))
+    assert [run["id"] for run in found] == [ids[2], ids[1]]
+    assert api.runs(host, Ask(query={"since": "1h", "state": "DEAD"})) == []
+    with pytest.raises(UnknownTask):
+        api.runs(host, Ask(query={"job": "b"}))
+
+
+def test_the_history_of_a_removed_job_can_still_be_asked_for(host: Host) -> None:
+    add(host, "a")
+    triggered: Any = api.trigger(host, Ask(name="a"))
+    host.scheduler.inbox.watch(triggered["run"]["id"]).result(20)
+    assert api.remove(host, Ask(name="a")) == {"job": "a", "cancelled": []}
+    found: Any = api.runs(host, Ask(query={"job": "a"}))
+    assert len(found) == 1
+    with pytest.raises(UnknownTask):
+        api.job(host, Ask(name="a"))
+
+
+def test_a_run_that_has_ended_cannot_be_stopped(host: Host) -> None:
+    add(host, "a")
+    triggered: Any = api.trigger(host, Ask(name="a"))
+    host.scheduler.inbox.watch(triggered["run"]["id"]).result(20)
+    with pytest.raises(Conflict):
+        api.stop_run(host, Ask(name=triggered["run"]["id"]))

@@ -1,0 +1,170 @@
+"""Rules of HTTP on the Unix socket, with a daemon behind it that does as the test says."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from taskd.client import Client
+from taskd.core.diff import Diff
+from taskd.errors import (
+    ApiError,
+    Conflict,
+    InvalidJob,
+    SocketUnusable,
+    Stopped,
+    StoreUnavailable,
+    UnknownTask,
+)
+from taskd.server import Server, listen
+from tests.unit.host import Host
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="taskd-") as folder:
+        yield Path(folder) / "private" / "taskd.sock"
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    host = Host()
+    yield host
+    host.scheduler.shutdown()
+
+
+@pytest.fixture
+def client(host: Host, path: Path) -> Iterator[Client]:
+    server = Server(host, listen(path), read_timeout_s=0.2)
+    server.start()
+    yield Client(path)
+    server.close()
+    assert not path.exists()
+
+
+def raw(path: Path, sent: bytes) -> bytes:
+    """Send bytes and return what comes back until the server closes."""
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(PATIENCE_S)
+        peer.connect(str(path))
+        peer.sendall(sent)
+        return b"".join(iter(lambda: peer.recv(65536), b""))
+
+
+def test_the_socket_is_for_its_owner_alone_from_the_first_moment(path: Path) -> None:
+    with listen(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_link_in_the_sockets_place_is_not_followed(path: Path) -> None:
+    path.parent.mkdir()
+    (path.parent / "other").touch()
+    path.symlink_to("other")
+    with pytest.raises(SocketUnusable):
+        listen(path)
+    assert path.is_symlink()
+
+
+def test_a_body_that_does_not_arrive_is_given_up(client: Client, path: Path) -> None:
+    head = b"POST /v1/shutdown HTTP/1.1\r\nHost: t\r\nContent-Length: 50\r\n\r\n"
+    answer = raw(path, head + b'{"now"')
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"timeout"' in answer
+
+
+def test_a_connection_that_says_nothing_is_closed(client: Client, path: Path) -> None:
+    assert raw(path, b"") == b""
+
+
+@pytest.mark.parametrize(
+    ("query", "key"), [("timeout=nan", "timeout"), ("timeout=-1", "timeout"), ("t=1", "t")]
+)
+def test_a_wait_takes_a_number_of_seconds(client: Client, query: str, key: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        client.request("GET", f"/v1/runs/x/wait?{query}")
+    assert caught.value.code == "invalid"
+    problems = caught.value.problem["problems"]
+    assert isinstance(problems, list)
+    assert [problem["key"] for problem in problems] == [key]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (Conflict("it runs", run="r1"), 409, "conflict"),
+        (UnknownTask("x", kind="job"), 404, "unknown_job"),
+        (UnknownTask("x", kind="run"), 404, "unknown_run"),
+        (InvalidJob("every", "too short"), 422, "invalid"),
+        (Stopped("bye"), 503, "stopping"),
+        (StoreUnavailable("disk full"), 503, "store_unavailable"),
+    ],
+)
+def test_each_refusal_has_its_status_and_its_code(
+    host: Host, client: Client, error: Exception, status: int, code: str
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    host.on_shutdown = refuse
+    with pytest.raises(ApiError) as caught:
+        client.shutdown()
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
+def test_a_defect_is_answered_without_its_secrets_and_logged(
+    host: Host, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a secret")
+
+    host.on_shutdown = fail
+    with pytest.raises(ApiError) as caught:
+        client.shutdown()
+    assert (caught.value.status, caught.value.code) == (500, "internal")
+    assert "secret" not in caught.value.detail
+    assert "ZeroDivisionError: a secret" in caplog.text
+
+
+def test_noise_leaves_nothing_in_the_log(
+    client: Client, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for noise in (
+        b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: x\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ):
+        assert raw(path, noise).startswith(b"HTTP/1.0 400 ")
+    assert not caplog.records
+
+
+def test_changes_that_wait_hold_up_no_question_and_a_reload_holds_up_no_change(
+    host: Host, client: Client
+) -> None:
+    waiting, let_go = threading.Semaphore(0), threading.Event()
+
+    def wait() -> None:
+        waiting.release()
+        let_go.wait(PATIENCE_S)
+
+    with ThreadPoolExecutor(60) as pool:
+        reloads = [pool.submit(client.reload) for _ in range(20)]
+        assert client.shutdown() == {"stopping": True}
+        host.on_shutdown = wait
+        changes = [pool.submit(client.shutdown) for _ in range(40)]
+        waiting.acquire(timeout=PATIENCE_S)
+        assert client.status()["jobs"] == []
+        assert not any(future.done() for future in [*reloads, *changes])
+        let_go.set()
+        host.reloaded.set_result(Diff((), (), (), ()))
+        assert all(future.result(PATIENCE_S) for future in [*reloads, *changes])
