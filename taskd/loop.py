@@ -31,7 +31,8 @@ from taskd.core.messages import (
     Turn,
 )
 from taskd.core.ports import Clock, Executor, Store
-from taskd.core.run import EPOCH, Run, RunId
+from taskd.core.run import Run, RunId
+from taskd.core.zones import EPOCH
 from taskd.errors import (
     StoreError,
     StoreRefused,

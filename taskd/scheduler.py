@@ -22,7 +22,7 @@ from taskd.core.messages import Task as TaskInput
 from taskd.core.ports import Clock
 from taskd.core.run import Run, RunId
 from taskd.core.schedule import Every
-from taskd.errors import InvalidJob, NotImportable, Stopped
+from taskd.errors import NotImportable, Stopped
 from taskd.executors.call import resolve
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
@@ -151,7 +151,8 @@ class Scheduler(AsyncTwins):
             task_id = new_id(now)
             call = _call(task, task_id, calls if self.objects is not None else None)
             if isinstance(task, OneTime):
-                one_time.append(_one_time(task, task_id, call))
+                due_at = task.when.astimezone(UTC)
+                one_time.append(TaskInput(task_id, call, due_at, task.priority))
             else:
                 jobs.append(_job(task, task_id, call))
             ids.append(task_id)
@@ -320,12 +321,6 @@ def _call(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | 
             f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
         ) from None
     return call
-
-
-def _one_time(task: OneTime, task_id: RunId, call: Call) -> TaskInput:
-    if not -100 <= task.priority <= 100:
-        raise InvalidJob("priority", f"{task.priority} is outside -100..100")
-    return TaskInput(task_id, call, task.when.astimezone(UTC), task.priority)
 
 
 def _job(task: Periodic, task_id: RunId, call: Call) -> Job:

@@ -18,6 +18,12 @@ TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 PRIORITIES: Final[Mapping[str, int]] = {"low": -50, "normal": 0, "high": 50, "critical": 100}
 
 
+def check_priority(priority: int) -> None:
+    """Refuse a priority outside -100..100. Raises InvalidJob."""
+    if not -100 <= priority <= 100:
+        raise InvalidJob("priority", f"{priority} is outside -100..100")
+
+
 class Source(StrEnum):
     """Where a job was defined: in jobs.toml, by `taskd add`, or through the library."""
 
@@ -84,7 +90,6 @@ class Job:
                 f"{self.name!r} is not a job name",
                 "letters, digits, '-', '_' and '.', at most 128 of them",
             )
-        if not -100 <= self.priority <= 100:
-            raise InvalidJob("priority", f"{self.priority} is outside -100..100")
+        check_priority(self.priority)
         if self.carry and not self.call.is_local and not self.call.args:
             raise InvalidJob("carry", "there is no first argument to replace", "give args = [...]")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NewType, TypeAlias
 
-from taskd.core.job import Call, Job, JobName, Source
+from taskd.core.job import Call, Job, JobName, Source, check_priority
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Outcome, Result, Run, RunError, RunId
 from taskd.errors import TaskdError
@@ -122,6 +122,9 @@ class Task:
     call: Call
     due_at: datetime
     priority: int = 0
+
+    def __post_init__(self) -> None:
+        check_priority(self.priority)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from taskd.core.job import Call, JobName
+from taskd.core.zones import EPOCH
 from taskd.errors import IllegalTransition
 
 RunId = NewType("RunId", str)
@@ -27,7 +28,6 @@ PRIORITY_WORTH: Final = timedelta(seconds=36)
 """A point of priority is worth this much waiting: a critical run (100) overtakes normal ones
 (0) that have waited up to an hour longer, and nothing waits for ever."""
 
-EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 MICROSECOND: Final = timedelta(microseconds=1)
 
 

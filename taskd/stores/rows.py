@@ -13,7 +13,6 @@ from taskd.core.job import Call, Executor, Job, JobName, Source
 from taskd.core.messages import Changes, JobChange, RunChange
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import (
-    EPOCH,
     MICROSECOND,
     Attempt,
     Origin,
@@ -26,6 +25,7 @@ from taskd.core.run import (
     microseconds,
 )
 from taskd.core.schedule import At, Every, Mode, Schedule
+from taskd.core.zones import EPOCH
 
 Row = tuple[object, ...]
 Columns = Mapping[str, Any]
