@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from taskd.core.retry import FailurePolicy as FailurePolicy
+    from taskd.core.retry import RetryPolicy as RetryPolicy
     from taskd.errors import ApiError as ApiError
     from taskd.errors import Cancel as Cancel
     from taskd.errors import ConfigError as ConfigError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from taskd.errors import InvalidJob as InvalidJob
     from taskd.errors import NoDaemon as NoDaemon
     from taskd.errors import NotImportable as NotImportable
+    from taskd.errors import Retry as Retry
     from taskd.errors import Stopped as Stopped
     from taskd.errors import StoreError as StoreError
     from taskd.errors import TaskdError as TaskdError
@@ -36,11 +39,14 @@ _HOMES = {
     "Cancel": "taskd.errors",
     "ConfigError": "taskd.errors",
     "Conflict": "taskd.errors",
+    "FailurePolicy": "taskd.core.retry",
     "InvalidJob": "taskd.errors",
     "NoDaemon": "taskd.errors",
     "NotImportable": "taskd.errors",
     "OneTime": "taskd.task",
     "Periodic": "taskd.task",
+    "Retry": "taskd.errors",
+    "RetryPolicy": "taskd.core.retry",
     "Scheduler": "taskd.scheduler",
     "Stopped": "taskd.errors",
     "StoreError": "taskd.errors",

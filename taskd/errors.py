@@ -6,6 +6,7 @@ TaskdError
 ├── NotImportable                  a callable that cannot be found or loaded
 ├── UnknownTask (KeyError)         no job or run of that name or id
 ├── Conflict                       refused as things stand: overlap, wrong state, name taken
+├── KeyReused                      an Idempotency-Key that came with another request before
 ├── IllegalTransition              a run was to move along an edge that the table does not have
 ├── StoreError
 │   ├── StoreLocked                another process owns the store
@@ -17,14 +18,15 @@ TaskdError
 ├── NoDaemon                       nothing answers on the control socket
 ├── ApiError                       the daemon answered with a problem (RFC 9457)
 └── Steering                       raised *by a callable* to steer its own run
-    └── Cancel                     end this run as CANCELLED
+    ├── Cancel                     end this run as CANCELLED
+    └── Retry                      end this attempt, and make another
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 class TaskdError(Exception):
@@ -110,6 +112,16 @@ class Conflict(TaskdError):
         self.message = message
         self.run = run
         super().__init__(message)
+
+
+class KeyReused(TaskdError):
+    """The Idempotency-Key `key` came with another request before."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(
+            f"the Idempotency-Key {key!r} was used for another request; take a new one"
+        )
 
 
 class IllegalTransition(TaskdError):
@@ -226,4 +238,24 @@ class Cancel(Steering):
 
     def __init__(self, reason: str = "cancelled by the job itself") -> None:
         self.reason = reason
+        super().__init__(reason)
+
+
+class Retry(Steering):
+    """Raised by a callable: end this attempt as FAILED and make another, whatever the error.
+
+    It comes `after` that long (a timedelta, or seconds), by default when the job's retry policy
+    says. It counts to ``retry.max_attempts``: where none is left the run is DEAD.
+
+    Raises:
+        ValueError: `after` is negative, or over a year.
+    """
+
+    def __init__(
+        self, reason: str = "asked for by the job itself", *, after: timedelta | float | None = None
+    ) -> None:
+        self.reason = reason
+        self.after = timedelta(seconds=after) if isinstance(after, int | float) else after
+        if self.after is not None and not timedelta(0) <= self.after <= timedelta(days=366):
+            raise ValueError(f"after must be 0 to 366 days, not {self.after}")
         super().__init__(reason)

@@ -20,7 +20,6 @@ from taskd.core.messages import (
     AttemptFinished,
     ClockStepped,
     Draining,
-    Found,
     HandedBack,
     Input,
     Refilled,
@@ -51,7 +50,7 @@ STEP: Final = timedelta(seconds=0.5)  # of wall clock against elapsed time: less
 class Loop:
     """Drives an engine over a store.
 
-    `engine` makes a new engine. `executor` is made with the function that it reports to. `on_end`
+    `engine` makes a new engine. `executor` is made with the inbox that it reports to. `on_end`
     is told of each finished run after its commit, on the loop's thread: it must return at once.
     """
 
@@ -61,7 +60,7 @@ class Loop:
         store: Store,
         clock: Clock,
         engine: Callable[[], Engine],
-        executor: Callable[[Callable[[AttemptFinished], None]], Executor],
+        executor: Callable[[Inbox], Executor],
         on_end: Callable[[Run], None] = lambda _: None,
     ) -> None:
         self._store = store
@@ -69,7 +68,7 @@ class Loop:
         self._wakeup = clock.wakeup()
         self.inbox = Inbox(self._wakeup)
         self._make_engine = engine
-        self._executor = executor(self.inbox.post)
+        self._executor = executor(self.inbox)
         self._on_end = on_end
         self._engine: Engine | None = None
         self._has_decided = False
@@ -203,8 +202,8 @@ class Loop:
             engine, inputs = self._make_engine(), [*self._restored(), *inputs]
         else:
             inputs = [*_refilled(engine, self._store), *inputs]
-        if absent := engine.absent(inputs):
-            inputs = [Found(self._store.find(absent)), *inputs]
+        if wanted := engine.wants(inputs):
+            inputs = [self._store.look_up(wanted), *inputs]
         turn = engine.turn(inputs, now)
         changed = turn.changes.runs
         ended = [change.after for change in changed.values()]
@@ -303,7 +302,9 @@ class Loop:
 def _restored(store: Store, alive: Set[tuple[RunId, int]], *, restart: bool) -> Restored:
     jobs, live = store.load()
     pending, queued = store.pending(REFILL), store.queued(REFILL)
-    return Restored(jobs, live, pending, queued, frozenset(alive), restart)
+    return Restored(
+        jobs, live, pending, queued, store.head(), alive=frozenset(alive), restart=restart
+    )
 
 
 def _refilled(engine: Engine, store: Store) -> list[Input]:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from taskd.binding import bind, one_time_task, periodic_job
 from taskd.clock import SystemClock
 from taskd.core.engine import Engine
-from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import Added, AttemptFinished
+from taskd.core.job import Job
+from taskd.core.messages import Added
 from taskd.core.messages import Task as TaskInput
 from taskd.core.ports import Clock
-from taskd.core.run import Run, RunId
-from taskd.core.schedule import Every
-from taskd.errors import NotImportable, Stopped
-from taskd.executors.call import resolve
+from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
+from taskd.core.run import Run
+from taskd.errors import Stopped
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
 from taskd.ids import new_id
+from taskd.inbox import Inbox
 from taskd.loop import Loop
 from taskd.stores import open_store
 from taskd.stores.history import History
@@ -45,10 +45,10 @@ class Scheduler(AsyncTwins):
     keeps the interpreter from exiting. Every method may be called from any thread, and from within
     a task; once it was shut down, each raises `Stopped`. A fork must make one of its own.
 
-    `workers` is how many tasks run at once. `durability` is ``"full"`` (a schedule that was
-    acknowledged survives a power loss) or ``"normal"`` (a crash of the process). `folder` is what a
-    relative store path is relative to. `clock` is for tests: see `taskd.testing`. `on_end` is told
-    of each finished run, on a thread that must not be held up.
+    `workers` is how many tasks run at once. `durability` is ``"full"`` (what was acknowledged
+    survives a power loss) or ``"normal"`` (a crash of the process). A relative store path begins at
+    `folder`. `clock` is for tests: see `taskd.testing`. `on_end` is told of each finished run, on a
+    thread that must not be held up.
 
     Raises:
         StoreLocked: Another process has the store.
@@ -69,21 +69,18 @@ class Scheduler(AsyncTwins):
         self._store = open_store(store, folder=folder, full_durability=durability == "full")
         self.objects: Objects | None = Objects() if self._store.path is None else None
         self._first_start = threading.Lock()  # taken once, by whoever starts it
-        self._is_stopping = False
-        self._pid = os.getpid()
+        self._is_stopping, self._pid = False, os.getpid()
         self._loop = Loop(
             store=self._store,
             clock=self.clock,
-            engine=partial(
-                Engine, node=socket.gethostname(), pid=self._pid, workers=workers, new_id=new_id
-            ),
+            engine=partial(_engine, workers, Random().random),
             executor=self._make_executor,
             on_end=partial(self._ended, on_end),
         )
         self.inbox = self._loop.inbox
 
-    def _make_executor(self, report: Callable[[AttemptFinished], None]) -> Threads:
-        self.executor = Threads(report, self.clock.now, self.objects)
+    def _make_executor(self, inbox: Inbox) -> Threads:
+        self.executor = Threads(inbox, self.clock.now, self.objects)
         return self.executor
 
     def _ended(self, on_end: Callable[[Run], None], run: Run) -> None:
@@ -101,10 +98,12 @@ class Scheduler(AsyncTwins):
         args: Sequence[object] = (),
         kwargs: Mapping[str, object] | None = None,
         priority: int = 0,
+        failure: FailurePolicy = DEFAULT_FAILURE,
     ) -> str:
         """Call `function` once, at `when`, and return the task's id.
 
         A naive `when` is local time; one that is past runs at once. `priority` is -100..100.
+        `failure` says what follows a failed attempt: by default nothing.
 
         Raises:
             TypeError: The arguments do not fit the function's signature; or the store is durable
@@ -112,7 +111,8 @@ class Scheduler(AsyncTwins):
             NotImportable: The store is durable and the function cannot be imported by name.
             InvalidJob: The priority is out of range.
         """
-        return self.schedule_many([OneTime(function, when, args, kwargs or {}, priority)])[0]
+        task = OneTime(function, when, args, kwargs or {}, priority, failure)
+        return self.schedule_many([task])[0]
 
     def schedule_periodic(
         self,
@@ -123,6 +123,7 @@ class Scheduler(AsyncTwins):
         kwargs: Mapping[str, object] | None = None,
         carry: bool = False,
         priority: int = 0,
+        failure: FailurePolicy = DEFAULT_FAILURE,
     ) -> str:
         """Call `function` at once and then every `interval` (at least 0.1 s); return the task's id.
 
@@ -136,7 +137,7 @@ class Scheduler(AsyncTwins):
             NotImportable: The store is durable and the function cannot be imported by name.
             InvalidJob: The interval is too short, or the priority out of range.
         """
-        task = Periodic(function, interval, args, kwargs or {}, carry, priority)
+        task = Periodic(function, interval, args, kwargs or {}, carry, priority, failure)
         return self.schedule_many([task])[0]
 
     def schedule_many(self, tasks: Sequence[OneTime | Periodic]) -> list[str]:
@@ -149,12 +150,11 @@ class Scheduler(AsyncTwins):
         calls: dict[str, LocalCall] = {}
         for task in tasks:
             task_id = new_id(now)
-            call = _call(task, task_id, calls if self.objects is not None else None)
+            call = bind(task, task_id, calls if self.objects is not None else None)
             if isinstance(task, OneTime):
-                due_at = task.when.astimezone(UTC)
-                one_time.append(TaskInput(task_id, call, due_at, task.priority))
+                one_time.append(one_time_task(task, task_id, call))
             else:
-                jobs.append(_job(task, task_id, call))
+                jobs.append(periodic_job(task, task_id, call))
             ids.append(task_id)
         self.start()
         if self._is_stopping:
@@ -175,7 +175,7 @@ class Scheduler(AsyncTwins):
         return Task(self, task_id)
 
     def get_task_status(self, task_id: str) -> str:
-        """Return PENDING, QUEUED, RUNNING, SUCCEEDED, FAILED, DEAD or CANCELLED.
+        """Return PENDING, QUEUED, RUNNING, RETRYING, SUCCEEDED, FAILED, DEAD or CANCELLED.
 
         A periodic task is RUNNING while a run is under way, else PENDING, CANCELLED once stopped.
 
@@ -288,61 +288,7 @@ class Scheduler(AsyncTwins):
             raise Stopped("the scheduler has shut down")
 
 
-def target_of(function: Callable[..., object]) -> str:
-    """Return the importable name of a function, ``package.module:attr.path``.
-
-    Raises:
-        NotImportable: It has none: a lambda, a nested function, a bound method, a partial.
-    """
-    module = getattr(function, "__module__", None)
-    path = getattr(function, "__qualname__", None)
-    if not module or not path or "<" in path:
-        raise NotImportable(
-            repr(function), "a durable scheduler needs a function that can be imported by name"
-        )
-    target = f"{module}:{path}"
-    if resolve(target) != function:  # not `is`: a class method is bound anew each time
-        raise NotImportable(target, "the name leads to something else than the given function")
-    return target
-
-
-def _call(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | None) -> Call:
-    """Check what is to be called and name it for the store; in memory, put it into `calls`."""
-    _check_arguments(task)
-    if calls is not None:
-        target = f"local:{task_id}"
-        calls[target] = LocalCall(task.function, tuple(task.args), dict(task.kwargs))
-        return Call(target)
-    call = Call(target_of(task.function), tuple(task.args), dict(task.kwargs))
-    try:
-        json.dumps([call.args, call.kwargs], allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
-        ) from None
-    return call
-
-
-def _job(task: Periodic, task_id: RunId, call: Call) -> Job:
-    return Job(
-        name=JobName(task_id),
-        call=call,
-        schedule=Every(task.interval),
-        source=Source.API,
-        priority=task.priority,
-        carry=task.carry,
+def _engine(workers: int, draw: Callable[[], float]) -> Engine:
+    return Engine(
+        node=socket.gethostname(), pid=os.getpid(), workers=workers, new_id=new_id, draw=draw
     )
-
-
-def _check_arguments(task: OneTime | Periodic) -> None:
-    if not callable(task.function):
-        raise TypeError(f"{task.function!r} is not callable")
-    if inspect.iscoroutinefunction(task.function):
-        raise TypeError(f"{task.function!r} is async, which this version does not support")
-    try:
-        signature = inspect.signature(task.function)
-    except ValueError:
-        return  # some builtins do not tell their signature
-    signature.bind(*task.args, **task.kwargs)
-    if isinstance(task, Periodic) and task.carry and not task.args:
-        raise TypeError("carry replaces the first argument, and there is none: give args=[...]")

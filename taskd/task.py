@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from taskd.core.messages import JobStopped, RunStopped
 from taskd.core.record import JobRecord, JobState
+from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import Result, Run, RunState
 from taskd.errors import Conflict, TaskFailed, UnknownTask
 from taskd.executors.objects import Objects
@@ -31,6 +32,7 @@ class OneTime:
     args: Sequence[object] = ()
     kwargs: Mapping[str, object] = field(default_factory=dict)
     priority: int = 0
+    failure: FailurePolicy = DEFAULT_FAILURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Periodic:
     kwargs: Mapping[str, object] = field(default_factory=dict)
     carry: bool = False
     priority: int = 0
+    failure: FailurePolicy = DEFAULT_FAILURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Task:
         return f"<Task {self.id}>"
 
     def status(self) -> str:
-        """Return PENDING, QUEUED, RUNNING, SUCCEEDED, FAILED, DEAD or CANCELLED."""
+        """Return PENDING, QUEUED, RUNNING, RETRYING, SUCCEEDED, FAILED, DEAD or CANCELLED."""
 
         def read(history: History) -> RunState:
             task = self._find(history)
@@ -199,7 +202,14 @@ class Task:
                 return None
             exception = objects.errors.get(run.id) if objects is not None else None
             error = run.error
-            return TaskError(error.type, error.message, error.traceback, error.text, exception)
+            return TaskError(
+                error.type,
+                error.message,
+                error.traceback,
+                error.text,
+                exception,
+                error.category,
+            )
 
         return self._owner.read(read)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.task import OneTime, Periodic, TaskError
 
 
@@ -23,6 +24,7 @@ class AsyncTwins(ABC):
         args: Sequence[object] = (),
         kwargs: Mapping[str, object] | None = None,
         priority: int = 0,
+        failure: FailurePolicy = DEFAULT_FAILURE,
     ) -> str:
         """Call `function` once, at `when`; return the task's id."""
 
@@ -36,6 +38,7 @@ class AsyncTwins(ABC):
         kwargs: Mapping[str, object] | None = None,
         carry: bool = False,
         priority: int = 0,
+        failure: FailurePolicy = DEFAULT_FAILURE,
     ) -> str:
         """Call `function` now and then every `interval`; return the task's id."""
 
@@ -71,10 +74,17 @@ class AsyncTwins(ABC):
         args: Sequence[object] = (),
         kwargs: Mapping[str, object] | None = None,
         priority: int = 0,
+        failure: FailurePolicy = DEFAULT_FAILURE,
     ) -> str:
         """Do what `schedule_one_time` does, awaitably."""
         return await asyncio.to_thread(
-            self.schedule_one_time, function, when, args=args, kwargs=kwargs, priority=priority
+            self.schedule_one_time,
+            function,
+            when,
+            args=args,
+            kwargs=kwargs,
+            priority=priority,
+            failure=failure,
         )
 
     async def aschedule_periodic(
@@ -86,6 +96,7 @@ class AsyncTwins(ABC):
         kwargs: Mapping[str, object] | None = None,
         carry: bool = False,
         priority: int = 0,
+        failure: FailurePolicy = DEFAULT_FAILURE,
     ) -> str:
         """Do what `schedule_periodic` does, awaitably."""
         return await asyncio.to_thread(
@@ -96,6 +107,7 @@ class AsyncTwins(ABC):
             kwargs=kwargs,
             carry=carry,
             priority=priority,
+            failure=failure,
         )
 
     async def aschedule_many(self, tasks: Sequence[OneTime | Periodic]) -> list[str]:

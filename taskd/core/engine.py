@@ -11,22 +11,29 @@ from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     AnyRequest,
     AttemptFinished,
+    Checkpointed,
     ClockStepped,
+    Dismissed,
     Draining,
     Found,
     HandedBack,
     Input,
+    Marked,
     Refilled,
     Refused,
     Reply,
+    Request,
     Restored,
+    Retried,
     RunStopped,
     Start,
     Turn,
+    Wanted,
 )
 from taskd.core.planning import drop_missed, plan, rescued, stepped
 from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.requests import answer, release
+from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import (
     MICROSECOND,
     Origin,
@@ -36,18 +43,19 @@ from taskd.core.run import (
     RunState,
     microseconds,
     move,
-    settle,
     start,
 )
+from taskd.core.settling import settle
 from taskd.errors import Stopped, TaskdError
 
 
 class Engine:
     """The pure scheduler. One thread, the loop, calls it.
 
-    `workers` is the number of slots. `new_id` makes a run id, given the instant. `node` and `pid`
-    are recorded with each attempt. `window` is how many waiting runs of each kind memory holds.
-    After a commit that failed or was refused the engine is thrown away: see `Restored`.
+    `workers` is the number of slots. `new_id` makes a run id, given the instant; `draw` gives
+    chance in [0, 1). `node` and `pid` are recorded with each attempt. `window` is how many waiting
+    tasks of each kind memory holds. After a commit that failed or was refused the engine is thrown
+    away: see `Restored`.
     """
 
     def __init__(
@@ -57,12 +65,15 @@ class Engine:
         pid: int,
         workers: int,
         new_id: Callable[[datetime], RunId],
+        draw: Callable[[], float],
         window: int = 1000,
     ) -> None:
         self._node = node
         self._pid = pid
         self._workers = workers
         self._new_id = new_id
+        self._draw = draw
+        self._fence = 0
         self._ledger = Ledger(window=max(window, 4 * workers))
         self._draining = False
 
@@ -82,28 +93,42 @@ class Engine:
         return None if self._draining else self._ledger.next_wakeup()
 
     def hunger(self) -> tuple[bool, bool]:
-        """Whether the window of pending, and of queued runs, wants a refill from the store now."""
+        """Whether the window of pending, and of queued tasks, wants a refill from the store now."""
         if self._draining:
             return False, False
-        pending, queued = self._ledger.pending, self._ledger.queued
+        pending, queued = self._ledger.backlog.pending, self._ledger.backlog.queued
         wants_pending = pending.has_more and pending.head() is None
-        # Suspects may be left that cannot start now, while others wait in the store that could.
-        wants_queued = queued.has_more and self._has_free_slot and self._best() is None
+        wants_queued = queued.has_more and queued.head() is None and self._has_free_slot
         return wants_pending, wants_queued
 
-    def absent(self, inputs: Sequence[Input]) -> tuple[RunId, ...]:
-        """The runs that requests among `inputs` name and that only the store knows."""
-        named = (item.run for item in inputs if isinstance(item, RunStopped))
-        return tuple(run for run in named if run not in self._ledger.runs)
+    def wants(self, inputs: Sequence[Input]) -> Wanted:
+        """What the requests among `inputs` name and only the store knows."""
+        runs: list[RunId] = []
+        marks: list[tuple[str, str]] = []
+        receipts: list[str] = []
+        for item in inputs:
+            match item:
+                case RunStopped():
+                    runs.append(item.run)
+                case Retried() | Dismissed():
+                    runs.extend(item.runs)
+                case Marked():
+                    marks.append((item.scope, item.mark))
+                case _:
+                    pass
+            if isinstance(item, Request) and item.key is not None:
+                receipts.append(item.key.text)
+        absent = tuple(run for run in runs if run not in self._ledger.runs)
+        return Wanted(absent, tuple(marks), tuple(receipts))
 
     @property
     def running(self) -> frozenset[RunId]:
         """The runs that occupy a slot."""
-        return frozenset(self._ledger.running)
+        return frozenset(self._ledger.backlog.running)
 
     @property
     def _has_free_slot(self) -> bool:
-        return len(self._ledger.running) < self._workers
+        return len(self._ledger.backlog.running) < self._workers
 
     def _take(self, item: Input, now: datetime) -> None:
         match item:
@@ -112,7 +137,7 @@ class Engine:
             case Refilled():
                 self._ledger.refill(item.pending, item.queued)
             case Found():
-                self._ledger.find(item.runs)
+                self._ledger.find(item)
             case AttemptFinished():
                 self._finish(item)
             case ClockStepped():
@@ -128,7 +153,7 @@ class Engine:
 
     def _answer(self, request: AnyRequest, now: datetime) -> None:
         try:
-            if self._draining:
+            if self._draining and not isinstance(request, Marked | Checkpointed):
                 raise Stopped("taskd is shutting down")
             reply = Reply(request.ticket, answer(self._ledger, request, now, self._new_id))
         except TaskdError as refused:
@@ -138,6 +163,7 @@ class Engine:
     def _restore(self, restored: Restored, now: datetime) -> None:
         """Take over what the store holds; decide first about attempts that nobody executes."""
         ledger = self._ledger
+        self._fence = max(self._fence, restored.fence)
         for record in restored.jobs:
             ledger.hold_job(record)
             if restored.restart:
@@ -149,34 +175,28 @@ class Engine:
         outcome = Outcome.LOST if restored.restart else Outcome.RELEASED
         for run in restored.live:
             if run.state is RunState.RUNNING and (run.id, run.attempt) not in restored.alive:
-                self._settle(run, outcome, now)
+                ended = AttemptFinished(run.id, run.attempt, now, outcome, has_begun=False)
+                self._settle(run, ended)
 
-    def _finish(self, finished: AttemptFinished) -> None:
-        run = self._ledger.runs.get(finished.run)
-        if run is None or run.state is not RunState.RUNNING or run.attempt != finished.attempt:
+    def _finish(self, ended: AttemptFinished) -> None:
+        run = self._ledger.runs.get(ended.run)
+        if run is None or run.state is not RunState.RUNNING or run.attempt != ended.attempt:
             return  # it was handed back meanwhile: a late end changes nothing
-        outcome, reason = finished.outcome, finished.reason
-        if run.stopping and outcome is Outcome.FAILED:
-            outcome, reason = Outcome.CANCELLED, run.reason
-        settled, attempt = settle(
-            run,
-            outcome,
-            finished.at,
-            result=finished.result,
-            error=finished.error,
-            reason=reason,
-        )
+        self._settle(run, ended)
+
+    def _settle(self, run: Run, ended: AttemptFinished) -> None:
+        settled, attempt = settle(run, ended, self._failure_policy(run), self._draw)
         self._ledger.turn.changes.attempts.append(attempt)
         self._ledger.put_run(settled)
 
-    def _settle(self, run: Run, outcome: Outcome, now: datetime) -> None:
-        settled, attempt = settle(run, outcome, now)
-        self._ledger.turn.changes.attempts.append(attempt)
-        self._ledger.put_run(settled)
+    def _failure_policy(self, run: Run) -> FailurePolicy:
+        record = self._ledger.jobs.get(run.job) if run.job else None
+        return record.job.failure if record else run.failure or DEFAULT_FAILURE
 
     def _hand_back(self, now: datetime) -> None:
-        for run in sorted(self._ledger.running):
-            self._settle(self._ledger.runs[run], Outcome.RELEASED, now)
+        for name in sorted(self._ledger.backlog.running):
+            run = self._ledger.runs[name]
+            self._settle(run, AttemptFinished(name, run.attempt, now, Outcome.RELEASED))
 
     def _pass_over(self, refused: Refused, now: datetime) -> None:
         """Move cursors past occurrences that the store says are decided."""
@@ -229,34 +249,30 @@ class Engine:
         ledger.put_job(replace(ledger.jobs[job.name], next_due_at=decided.next_due_at))
 
     def _queue_due_runs(self, now: datetime) -> None:
-        due = microseconds(now)
-        while (head := self._ledger.pending.head()) is not None and head.key <= due:
-            self._ledger.put_run(move(self._ledger.runs[head.run], RunState.QUEUED, now))
+        backlog = self._ledger.backlog
+        while (due := backlog.next_due()) is not None and due.key <= microseconds(now):
+            self._ledger.put_run(move(self._ledger.runs[due.run], RunState.QUEUED, now))
 
     def _claim(self, now: datetime) -> None:
         """Start the best of what waits in each free slot."""
         ledger = self._ledger
-        while self._has_free_slot and (run := self._best()) is not None:
+        while self._has_free_slot and (best := ledger.backlog.best()) is not None:
+            run = ledger.runs[best]
             record = ledger.jobs.get(run.job) if run.job else None
             call = run.call or (record.job.call if record else None)
             if call is None:
                 ledger.put_run(move(run, RunState.CANCELLED, now, reason="its job was removed"))
                 continue
-            started = start(run, now, node=self._node, pid=self._pid)
+            self._fence += 1
+            started = start(
+                run,
+                now,
+                node=self._node,
+                pid=self._pid,
+                fence=self._fence,
+                max_attempts=self._failure_policy(run).retry.max_attempts,
+            )
             ledger.put_run(started)
             carry = record is not None and record.job.carry
             carried = record.carried if record and carry else None
             ledger.turn.starts.append(Start(started, call, carry, carried))
-
-    def _best(self) -> Run | None:
-        """Return the waiting run that goes next.
-
-        Runs that were there when the process died are started one at a time: the one that takes it
-        down each time must not drag the others along to DEAD.
-        """
-        runs, running = self._ledger.runs, self._ledger.running
-        for entry in self._ledger.queued:
-            run = runs[entry.run]
-            if not run.crashes or not any(runs[other].crashes for other in running):
-                return run
-        return None

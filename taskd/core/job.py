@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NewType
 
+from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.schedule import Schedule
 from taskd.errors import InvalidJob
 
@@ -70,6 +71,7 @@ class Job:
 
     `priority` is -100..100, higher first. With `carry`, the first positional argument is replaced
     by the last succeeded result. A job that is not `enabled` keeps its entry but is never due.
+    After `pause_after_failures` runs in a row that ended FAILED or DEAD it is paused.
     """
 
     name: JobName
@@ -82,6 +84,8 @@ class Job:
     priority: int = 0
     carry: bool = False
     executor: Executor = Executor.THREAD
+    failure: FailurePolicy = DEFAULT_FAILURE
+    pause_after_failures: int | None = None
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or self.name in {".", ".."}:
@@ -91,5 +95,7 @@ class Job:
                 "letters, digits, '-', '_' and '.', at most 128 of them",
             )
         check_priority(self.priority)
+        if self.pause_after_failures is not None and self.pause_after_failures < 1:
+            raise InvalidJob("pause_after_failures", "must be at least 1")
         if self.carry and not self.call.is_local and not self.call.args:
             raise InvalidJob("carry", "there is no first argument to replace", "give args = [...]")

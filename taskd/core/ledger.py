@@ -12,33 +12,38 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from taskd.core.backlog import Backlog
 from taskd.core.job import JobName
-from taskd.core.messages import Changes, JobChange, Page, RunChange, Turn
+from taskd.core.messages import Changes, Found, JobChange, Mark, Page, Receipt, RunChange, Turn
 from taskd.core.planning import after_run, concluded
-from taskd.core.record import JobRecord, Skip
-from taskd.core.run import Origin, Run, RunId, RunState, microseconds
-from taskd.core.window import Window
+from taskd.core.record import JobRecord, JobState, Skip
+from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
+from taskd.core.zones import EPOCH
 from taskd.errors import UnknownTask
+
+BAD_ENDS = (RunState.FAILED, RunState.DEAD)
 
 
 class Ledger:
-    """Jobs, live runs and the two windows; `put_*` change them and write that into the turn."""
+    """Jobs, live runs and their places; `put_*` change them and write that into the turn."""
 
     def __init__(self, *, window: int) -> None:
         self.jobs: dict[JobName, JobRecord] = {}
         self.runs: dict[RunId, Run] = {}
         self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
-        self.running: set[RunId] = set()
-        self.pending = Window(window)
-        self.queued = Window(window)
+        self.backlog = Backlog(window, lambda _: 1)
         self._wakes: list[tuple[datetime, JobName]] = []
         self._found: dict[RunId, Run] = {}
+        self._marks: set[tuple[str, str]] = set()
+        self._receipts: dict[str, Receipt] = {}
         self._open_skips: dict[JobName, Skip] = {}
 
     def begin(self, now: datetime) -> Turn:
         """Open a turn: from here on every change is written into it."""
         self.turn = Turn(Changes(now))
         self._found.clear()
+        self._marks.clear()
+        self._receipts.clear()
         return self.turn
 
     # -- reading ---------------------------------------------------------------------------------
@@ -61,16 +66,24 @@ class Ledger:
         """Whether a run of the job is live."""
         return bool(self.live.get(name))
 
+    def is_marked(self, scope: str, key: str) -> bool:
+        """Whether a mark is in the store, as far as this turn asked, or was made in this turn."""
+        return (scope, key) in self._marks
+
+    def receipt(self, key: str) -> Receipt | None:
+        """Return what was done for a key, in this turn or before it."""
+        return self._receipts.get(key)
+
     def due_jobs(self, now: datetime) -> Iterator[JobRecord]:
         """Yield the jobs that want attention by `now`, soonest first, until none is left."""
         while (wake := self._next_wake()) is not None and wake[0] <= now:
             yield self.jobs[wake[1]]
 
     def next_wakeup(self) -> datetime | None:
-        """When the next job or pending run of the window is due."""
+        """When the next job or waiting run is due."""
         wake = self._next_wake()
-        head = self.pending.head()
-        instants = [self.runs[head.run].due_at] if head else []
+        due = self.backlog.next_due()
+        instants = [EPOCH + due.key * MICROSECOND] if due else []
         if wake:
             instants.append(wake[0])
         return min(instants, default=None)
@@ -96,49 +109,28 @@ class Ledger:
             heapq.heappush(self._wakes, (wakes_at, record.job.name))
 
     def hold_run(self, run: Run) -> None:
-        """Keep a live run in memory; drop one that ended or lies beyond its window."""
+        """Keep a live run in memory; drop one that ended, and tasks that go to sleep."""
         self.runs[run.id] = run
-        fallen = self._place(run)
+        asleep = self.backlog.place(run)
         if run.job is not None:
             self._place_live(run, run.job)
         if run.state.is_final:
             del self.runs[run.id]
-        for other in fallen:
-            if self.runs[other].job is None:
-                del self.runs[other]
+        for other in asleep:
+            del self.runs[other]
 
-    def find(self, runs: tuple[Run, ...]) -> None:
-        """Know these runs for the length of this turn."""
-        self._found.update((run.id, run) for run in runs)
+    def find(self, found: Found) -> None:
+        """Know what the store answered for the length of this turn."""
+        self._found.update((run.id, run) for run in found.runs)
+        self._marks.update(found.marks)
+        self._receipts.update((receipt.key.text, receipt) for receipt in found.receipts)
 
     def refill(self, pending: Page | None, queued: Page | None) -> None:
-        """Take the lowest waiting runs of the store into the windows."""
+        """Take the lowest waiting tasks of the store into memory."""
         for page in (pending, queued):
             for run in page.runs if page else ():
                 self.runs.setdefault(run.id, run)
-        if pending is not None:
-            entries = ((microseconds(run.due_at), run.id) for run in pending.runs)
-            self.pending.refill(entries, complete=pending.complete)
-        if queued is not None:
-            entries = ((run.rank, run.id) for run in queued.runs)
-            self.queued.refill(entries, complete=queued.complete)
-
-    def _place(self, run: Run) -> list[RunId]:
-        """Put a run into the set its state belongs to and take it out of the others."""
-        fallen: list[RunId] = []
-        if run.state in (RunState.PENDING, RunState.RETRYING):
-            fallen = self.pending.offer(microseconds(run.due_at), run.id)
-        else:
-            self.pending.discard(run.id)
-        if run.state is RunState.QUEUED:
-            fallen = self.queued.offer(run.rank, run.id)
-        else:
-            self.queued.discard(run.id)
-        if run.state is RunState.RUNNING:
-            self.running.add(run.id)
-        else:
-            self.running.discard(run.id)
-        return fallen
+        self.backlog.refill(pending, queued)
 
     def _place_live(self, run: Run, job: JobName) -> None:
         if not run.state.is_final:
@@ -206,6 +198,16 @@ class Ledger:
         counts = _plus(record, RunState.SKIPPED, skip.count)
         self.put_job(replace(record, counts=counts), actor)
 
+    def put_mark(self, mark: Mark) -> None:
+        """Write that a mark was made."""
+        self.turn.changes.marks[mark.scope, mark.key] = mark
+        self._marks.add((mark.scope, mark.key))
+
+    def put_receipt(self, receipt: Receipt) -> None:
+        """Write what was done for a key."""
+        self.turn.changes.receipts[receipt.key.text] = receipt
+        self._receipts[receipt.key.text] = receipt
+
     def _with_end(self, record: JobRecord, run: Run) -> JobRecord:
         """Return the record of `run`'s job as the end of that run leaves it."""
         assert run.finished_at is not None
@@ -215,10 +217,25 @@ class Ledger:
         counted = replace(
             record, counts=_plus(record, run.state, 1), last_run=run.id, carried=carried
         )
+        counted = _judged(counted, run)
         if self.is_busy(record.job.name):
             return counted
         # An attempt that began before the clock was set back ends, on paper, when it began.
         return after_run(counted, min(run.finished_at, self.turn.changes.at))
+
+
+def _judged(record: JobRecord, run: Run) -> JobRecord:
+    """Count the failures in a row, and pause the job when it has had enough of them."""
+    if run.state is RunState.SUCCEEDED and record.failures_in_row:
+        return replace(record, failures_in_row=0)
+    if run.state not in BAD_ENDS:
+        return record
+    failures, limit = record.failures_in_row + 1, record.job.pause_after_failures
+    record = replace(record, failures_in_row=failures)
+    if limit is None or failures < limit or record.state is not JobState.ACTIVE:
+        return record
+    reason = f"{failures} runs in a row failed" if failures > 1 else "a run failed"
+    return replace(record, state=JobState.PAUSED, pause_reason=reason, paused_until=None)
 
 
 def _plus(record: JobRecord, state: RunState, count: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import NewType, TypeAlias
 
 from taskd.core.job import Call, Job, JobName, Source, check_priority
 from taskd.core.record import JobRecord, Skip
+from taskd.core.retry import FailurePolicy
 from taskd.core.run import Attempt, Outcome, Result, Run, RunError, RunId
 from taskd.errors import TaskdError
 
@@ -24,7 +25,7 @@ Ticket = NewType("Ticket", int)
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The lowest rows of the PENDING or QUEUED set; `complete` when the store holds no others."""
+    """The lowest of the tasks that are PENDING or QUEUED; `complete` when there are no others."""
 
     runs: tuple[Run, ...]
     complete: bool
@@ -34,14 +35,16 @@ class Page:
 class Restored:
     """What the store holds, given to a new engine before anything else.
 
-    `live` are the RUNNING runs and all live ones of jobs. `alive` are the attempts that this
-    process still executes; after a `restart` there are none, and those found RUNNING are LOST.
+    `live` are the RUNNING runs, all live ones of jobs and all that lost an attempt. `fence` is at
+    least that of every attempt that ever started. `alive` are the attempts that this process still
+    executes; after a `restart` there are none, and those found RUNNING are LOST.
     """
 
     jobs: tuple[JobRecord, ...]
     live: tuple[Run, ...]
     pending: Page
     queued: Page
+    fence: int = 0
     alive: frozenset[tuple[RunId, int]] = frozenset()
     restart: bool = True
 
@@ -62,15 +65,34 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """Runs that a request of the same turn names and that were not in memory."""
+class Wanted:
+    """What the inputs of a turn name and only the store knows."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[RunId, ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
+    receipts: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.marks or self.receipts)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The store's answer to what a turn wanted; comes before the inputs that want it."""
+
+    runs: tuple[Run, ...] = ()
+    marks: tuple[tuple[str, str], ...] = ()
+    receipts: tuple[Receipt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """An executor's report: attempt `attempt` of `run` ended at `at`."""
+    """An executor's report: attempt `attempt` of `run` ended at `at`.
+
+    `classes` are the names of the exception's class and of those it inherits from. With
+    `wants_retry` the callable itself asks for another attempt, `retry_after` from now where given.
+    `has_begun` is false for an attempt that never reached its callable.
+    """
 
     run: RunId
     attempt: int
@@ -79,6 +101,16 @@ class AttemptFinished:
     result: Result | None = None
     error: RunError | None = None
     reason: str = ""
+    classes: tuple[str, ...] = ()
+    wants_retry: bool = False
+    retry_after: timedelta | None = None
+    has_begun: bool = True
+
+    @property
+    def words(self) -> frozenset[str]:
+        """What a retry policy may call this failure: its classes and its category."""
+        category = self.error.category if self.error else None
+        return frozenset(self.classes if category is None else (*self.classes, category))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +130,35 @@ class HandedBack:
     """The grace is over: what still runs is RELEASED."""
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The Idempotency-Key of a request; `fingerprint` tells one request from another."""
+
+    text: str
+    fingerprint: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Something asked for by `actor`, who waits for the reply under `ticket`."""
+    """Something asked for by `actor`, who waits for the reply under `ticket`.
+
+    With a `key` it is done once: asked again, it is answered with what it did then, as that stands
+    now.
+    """
 
     ticket: Ticket = Ticket(0)
     actor: str = "taskd"
+    key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a request with a key has done: the jobs and the runs that its reply named."""
+
+    key: Key
+    at: datetime
+    jobs: tuple[JobName, ...] = ()
+    runs: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +177,7 @@ class Task:
     call: Call
     due_at: datetime
     priority: int = 0
+    failure: FailurePolicy | None = None
 
     def __post_init__(self) -> None:
         check_priority(self.priority)
@@ -137,7 +193,7 @@ class Added(Request):
 
 @dataclass(frozen=True, slots=True)
 class JobRemoved(Request):
-    """Forget an added job; its history stays. Reply: the ids of the runs cancelled with it."""
+    """Forget an added job; its history stays. Reply: the runs cancelled with it."""
 
     job: JobName
 
@@ -183,8 +239,56 @@ class Triggered(Request):
     kwargs: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Retried(Request):
+    """Do final runs again, each as a new run. Reply: the new runs.
+
+    With `dead_only` those that are not in the dead-letter queue any more are passed over.
+    """
+
+    runs: tuple[RunId, ...]
+    dead_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed(Request):
+    """Let DEAD runs leave the dead-letter queue. Reply: the runs."""
+
+    runs: tuple[RunId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked(Request):
+    """An attempt under way asks if it is the first to name `mark`. Reply: whether it is."""
+
+    run: RunId
+    attempt: int
+    scope: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpointed(Request):
+    """An attempt under way leaves JSON for the next one. Reply: None."""
+
+    run: RunId
+    attempt: int
+    data: str
+
+
 AnyRequest: TypeAlias = (
-    JobsDefined | Added | JobRemoved | JobStopped | RunStopped | Paused | Resumed | Triggered
+    JobsDefined
+    | Added
+    | JobRemoved
+    | JobStopped
+    | RunStopped
+    | Paused
+    | Resumed
+    | Triggered
+    | Retried
+    | Dismissed
+    | Marked
+    | Checkpointed
 )
 Input: TypeAlias = (
     Restored
@@ -219,6 +323,16 @@ class JobChange:
     actor: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A key that `run` was the first to name in `scope`: see `current_run.once`."""
+
+    scope: str
+    key: str
+    run: RunId
+    at: datetime
+
+
 @dataclass(slots=True)
 class Changes:
     """Everything that one turn writes, in one transaction: the rows, and the journal of them."""
@@ -228,9 +342,12 @@ class Changes:
     jobs: dict[JobName, JobChange] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     skips: dict[tuple[JobName, datetime], Skip] = field(default_factory=dict)
+    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.jobs or self.attempts or self.skips)
+        decided = self.runs or self.jobs or self.attempts or self.skips
+        return bool(decided or self.marks or self.receipts)
 
 
 @dataclass(frozen=True, slots=True)

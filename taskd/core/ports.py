@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from taskd.core.messages import Changes, Page, Start
+from taskd.core.messages import Changes, Found, Page, Start, Wanted
 from taskd.core.record import JobRecord
 from taskd.core.run import Run, RunId
 
@@ -63,19 +63,30 @@ class Store(Protocol):
     """The durable home of jobs, runs and the journal. The loop's thread alone calls it."""
 
     def load(self) -> tuple[tuple[JobRecord, ...], tuple[Run, ...]]:
-        """Return every job, and the RUNNING runs with all live ones of jobs."""
+        """Return every job, and the live runs that execute, are of jobs, or lost an attempt.
+
+        The others, tasks that wait, stay in the store until their page is asked for.
+        """
         ...
 
     def pending(self, limit: int) -> Page:
-        """Return the PENDING and RETRYING runs that are due soonest."""
+        """Return the PENDING and RETRYING tasks that are due soonest."""
         ...
 
     def queued(self, limit: int) -> Page:
-        """Return the QUEUED runs of the lowest rank."""
+        """Return the QUEUED tasks of the lowest rank that lost no attempt."""
         ...
 
     def find(self, runs: Sequence[RunId]) -> tuple[Run, ...]:
         """Return those of the runs that exist."""
+        ...
+
+    def head(self) -> int:
+        """Return the sequence number of the journal's last event, 0 when there is none."""
+        ...
+
+    def look_up(self, wanted: Wanted) -> Found:
+        """Return what there is of what is wanted, and the runs that receipts name."""
         ...
 
     def commit(self, changes: Changes) -> None:

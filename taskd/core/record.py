@@ -36,6 +36,7 @@ class JobRecord:
     `next_due_at` is the cursor: the first occurrence that is not yet decided; None when there is
     none, or when a fixed-delay job waits for its run to end. An interval's grid starts at
     `anchor_at`. `counts` are the runs and skips by final state since the job was first defined.
+    `failures_in_row` are the latest runs that ended FAILED or DEAD, since one that succeeded.
     `carried` is the JSON of the last succeeded result of a job with `carry`. `version` grows by one
     with every commit that changes the row.
     """
@@ -49,6 +50,7 @@ class JobRecord:
     paused_until: datetime | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     last_run: RunId | None = None
+    failures_in_row: int = 0
     carried: str | None = None
     version: int = 0
 

@@ -16,30 +16,59 @@ from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     Added,
     AnyRequest,
+    Checkpointed,
+    Dismissed,
     Interrupt,
     JobRemoved,
     JobsDefined,
     JobStopped,
+    Marked,
     Paused,
     Resumed,
+    Retried,
     RunStopped,
     Triggered,
 )
 from taskd.core.planning import drop_missed, first_seen, redefined, resumed
+from taskd.core.receipts import recall, receipt
 from taskd.core.record import JobRecord, JobState, SkipReason
+from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
+from taskd.core.within import checkpoint, mark
 from taskd.errors import Conflict
 
 
 def answer(
     ledger: Ledger, request: AnyRequest, now: datetime, new_id: Callable[[datetime], RunId]
 ) -> object:
-    """Do what is asked and return the reply's value.
+    """Do what is asked, once for each key, and return the reply's value.
 
     Raises:
         UnknownTask: The job or run that it names does not exist.
         Conflict: It cannot be done as things stand.
+        KeyReused: Its key belongs to another request.
     """
+    match request:
+        case Marked():
+            return mark(ledger, request, now)
+        case Checkpointed():
+            checkpoint(ledger, request)
+            return None
+        case _:
+            pass
+    if request.key is None:
+        return _do(ledger, request, now, new_id)
+    done = ledger.receipt(request.key.text)
+    if done is not None:
+        return recall(ledger, request, done)
+    reply = _do(ledger, request, now, new_id)
+    ledger.put_receipt(receipt(request.key, reply, now))
+    return reply
+
+
+def _do(
+    ledger: Ledger, request: AnyRequest, now: datetime, new_id: Callable[[datetime], RunId]
+) -> object:
     match request:
         case JobsDefined():
             return define(ledger, request, now)
@@ -57,6 +86,12 @@ def answer(
             return resume(ledger, request, now)
         case Triggered():
             return trigger(ledger, request, now, new_id)
+        case Retried():
+            return retry(ledger, request, now, new_id)
+        case Dismissed():
+            return dismiss(ledger, request, now)
+        case _:
+            raise TypeError(f"{type(request).__name__} is not asked for")
 
 
 def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
@@ -114,12 +149,13 @@ def add(ledger: Ledger, request: Added, now: datetime) -> tuple[JobRecord, ...]:
             due_at=task.due_at,
             priority=task.priority,
             call=task.call,
+            failure=task.failure,
         )
         ledger.put_run(run, request.actor)
     return tuple(ledger.jobs[job.name] for job in request.jobs)
 
 
-def remove(ledger: Ledger, request: JobRemoved, now: datetime) -> tuple[RunId, ...]:
+def remove(ledger: Ledger, request: JobRemoved, now: datetime) -> tuple[Run, ...]:
     """Forget an added job and cancel its waiting runs; a running one finishes."""
     record = ledger.job(request.job)
     if record.job.source is Source.FILE:
@@ -248,8 +284,8 @@ def _end(ledger: Ledger, run: Run, now: datetime, reason: str, actor: str) -> Ru
     return ended
 
 
-def _forget(ledger: Ledger, name: JobName, now: datetime, actor: str) -> tuple[RunId, ...]:
-    """Drop a job, cancel its waiting runs and return their ids; a running one finishes."""
+def _forget(ledger: Ledger, name: JobName, now: datetime, actor: str) -> tuple[Run, ...]:
+    """Drop a job, cancel its waiting runs and return them; a running one finishes."""
     _skip_missed(ledger, ledger.jobs[name], now, actor, SkipReason.STOPPED)
     waiting = sorted(
         run for run in ledger.live.get(name, ()) if ledger.run(run).state is not RunState.RUNNING
@@ -258,7 +294,7 @@ def _forget(ledger: Ledger, name: JobName, now: datetime, actor: str) -> tuple[R
     for run in waiting:
         ledger.put_run(move(ledger.run(run), RunState.CANCELLED, now, reason=reason), actor)
     ledger.drop_job(name, actor)
-    return tuple(waiting)
+    return tuple(ledger.run(run) for run in waiting)
 
 
 def _skip_missed(

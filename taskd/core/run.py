@@ -1,4 +1,4 @@
-"""Runs and attempts: their states, THE transition table, and how an attempt's end settles a run.
+"""Runs and attempts: their states, and THE transition table.
 
 PENDING ──due──▶ QUEUED ──started──▶ RUNNING ──▶ SUCCEEDED | FAILED | DEAD
    │               ▲ │                 │ │
@@ -16,13 +16,11 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from taskd.core.job import Call, JobName
+from taskd.core.retry import FailurePolicy
 from taskd.core.zones import EPOCH
 from taskd.errors import IllegalTransition
 
 RunId = NewType("RunId", str)
-
-MAX_CRASHES: Final = 3
-"""A run whose attempts were LOST this often is DEAD: it may be what takes the process down."""
 
 PRIORITY_WORTH: Final = timedelta(seconds=36)
 """A point of priority is worth this much waiting: a critical run (100) overtakes normal ones
@@ -87,6 +85,7 @@ class Origin(StrEnum):
 
     SCHEDULE = "schedule"
     TRIGGER = "trigger"
+    RETRY = "retry"
 
 
 class Outcome(StrEnum):
@@ -109,21 +108,29 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class RunError:
-    """What a callable raised: the class's name, the message, the formatted traceback, the repr."""
+    """What a callable raised: the class's name, the message, the formatted traceback, the repr.
+
+    `category` is the failure category that the class belongs to, None where it has none.
+    """
 
     type: str
     message: str
     traceback: str = ""
     text: str = ""
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One accepted execution of an occurrence or of a request. All instants are aware UTC.
 
-    `job` is None for a task of the library, which brings its own `call`; a run of a job calls what
-    the job says when it starts, unless it was triggered with arguments of its own. `due_at` is when
-    a PENDING or RETRYING run is to be queued. `attempt` numbers the latest attempt, 0 before it.
+    `job` is None for a task of the library, which brings its own `call` and `failure` policy; a run
+    of a job calls what the job says when it starts, unless it was triggered with arguments of its
+    own. `due_at` is when a PENDING or RETRYING run is to be queued. `attempt` numbers the latest
+    attempt, 0 before it; of the attempts that ended, `failures` failed and `crashes` were LOST.
+    `fence` grows with every attempt that starts on this store. `checkpoint` is JSON that the
+    callable left for its next attempt. `retry_of` names the run that this one does again.
+    `dismissed_at` is when a DEAD run left the dead-letter queue.
     """
 
     id: RunId
@@ -134,17 +141,25 @@ class Run:
     due_at: datetime
     priority: int = 0
     call: Call | None = None
+    failure: FailurePolicy | None = None
     queued_at: datetime | None = None
+    first_started_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     attempt: int = 0
+    max_attempts: int = 1
+    failures: int = 0
     crashes: int = 0
+    fence: int = 0
     stopping: bool = False
     reason: str = ""
     result: Result | None = None
     error: RunError | None = None
     node: str = ""
     pid: int = 0
+    checkpoint: str | None = None
+    retry_of: RunId | None = None
+    dismissed_at: datetime | None = None
 
     @property
     def rank(self) -> int:
@@ -166,6 +181,7 @@ class Attempt:
     finished_at: datetime
     node: str
     pid: int
+    fence: int = 0
     error: RunError | None = None
 
 
@@ -184,57 +200,17 @@ def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:
     return replace(run, state=state)
 
 
-def start(run: Run, now: datetime, *, node: str, pid: int) -> Run:
+def start(
+    run: Run, now: datetime, *, node: str, pid: int, fence: int = 0, max_attempts: int = 1
+) -> Run:
     """Return `run` as RUNNING its next attempt on `node` in process `pid`."""
-    running = move(run, RunState.RUNNING, now)
-    return replace(running, started_at=now, attempt=run.attempt + 1, node=node, pid=pid)
-
-
-def settle(
-    run: Run,
-    outcome: Outcome,
-    now: datetime,
-    *,
-    result: Result | None = None,
-    error: RunError | None = None,
-    reason: str = "",
-) -> tuple[Run, Attempt]:
-    """Return `run` as the end of its current attempt leaves it, and that attempt's record.
-
-    A LOST attempt (its process died) puts the run back in the queue until it was lost
-    `MAX_CRASHES` times; a RELEASED one (handed back at shutdown) always does. A run that was asked
-    to stop is CANCELLED by either.
-    """
-    assert run.started_at is not None
-    finished_at = max(now, run.started_at)  # a stepped clock must not make a negative duration
-    attempt = Attempt(
-        run=run.id,
-        number=run.attempt,
-        outcome=outcome,
-        started_at=run.started_at,
-        finished_at=finished_at,
-        node=run.node,
-        pid=run.pid,
-        error=error,
+    return replace(
+        move(run, RunState.RUNNING, now),
+        first_started_at=run.first_started_at or now,
+        started_at=now,
+        attempt=run.attempt + 1,
+        max_attempts=max_attempts,
+        fence=fence,
+        node=node,
+        pid=pid,
     )
-    match outcome:
-        case Outcome.SUCCEEDED:
-            settled = replace(move(run, RunState.SUCCEEDED, finished_at), result=result)
-        case Outcome.FAILED:
-            settled = replace(move(run, RunState.FAILED, finished_at), error=error)
-        case Outcome.CANCELLED:
-            cancelled = move(run, RunState.CANCELLED, finished_at, reason=reason)
-            settled = replace(cancelled, error=error)
-        case Outcome.LOST:
-            settled = _again(replace(run, crashes=run.crashes + 1), finished_at)
-        case Outcome.RELEASED:
-            settled = _again(run, finished_at)
-    return settled, attempt
-
-
-def _again(run: Run, now: datetime) -> Run:
-    if run.stopping:
-        return move(run, RunState.CANCELLED, now, reason=run.reason)
-    if run.crashes >= MAX_CRASHES:
-        return move(run, RunState.DEAD, now, reason=f"its process died {run.crashes} times")
-    return move(run, RunState.QUEUED, now)

@@ -24,7 +24,7 @@ class Window:
     cost no memory.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: float) -> None:
         self._size = size
         self._entries: list[Entry] = []
         self._keys: dict[RunId, int] = {}
@@ -78,8 +78,9 @@ class Window:
         self.limit = None if complete or not self._entries else self._entries[-1]
 
     def _trim(self) -> list[RunId]:
-        fallen = self._entries[self._size :]
-        del self._entries[self._size :]
+        size = int(self._size)
+        fallen = self._entries[size:]
+        del self._entries[size:]
         for entry in fallen:
             del self._keys[entry.run]
         self.limit = self._entries[-1]

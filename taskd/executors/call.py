@@ -6,15 +6,15 @@ import importlib
 import json
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType, TracebackType
 from typing import TypeVar, cast
 
 from taskd.core.messages import AttemptFinished, Start
 from taskd.core.run import Outcome, Result, Run, RunError
-from taskd.errors import Cancel, NotImportable
+from taskd.errors import Cancel, NotImportable, Retry
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import LocalCall, Objects
 
@@ -22,17 +22,21 @@ T = TypeVar("T")
 
 TEXT_LIMIT = 64 * 1024  # characters of an error's text; a recursion's million lines help nobody
 RESULT_LIMIT = 16 * 1024 * 1024  # characters; it is written to the run's row and to the journal
+NO_CATEGORIES: Mapping[str, str] = MappingProxyType({})
 HEADROOM = 200  # levels of nesting left to those who read a result back from a deeper stack
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a call ended, in the store's words."""
+    """How a call ended, in the store's words; see `AttemptFinished`."""
 
     outcome: Outcome
     result: Result | None = None
     error: RunError | None = None
     reason: str = ""
+    classes: tuple[str, ...] = ()
+    wants_retry: bool = False
+    retry_after: timedelta | None = None
 
     def of(self, run: Run, at: datetime) -> AttemptFinished:
         """Return the report that the latest attempt of `run` ended so, at `at`."""
@@ -44,11 +48,22 @@ class End:
             result=self.result,
             error=self.error,
             reason=self.reason,
+            classes=self.classes,
+            wants_retry=self.wants_retry,
+            retry_after=self.retry_after,
         )
 
 
-def perform(start: Start, objects: Objects | None, code: LoadedCode) -> End:
-    """Call what `start` names and return how it ended; never raises what the callable raised."""
+def perform(
+    start: Start,
+    objects: Objects | None,
+    code: LoadedCode,
+    categories: Mapping[str, str] = NO_CATEGORIES,
+) -> End:
+    """Call what `start` names and return how it ended; never raises what the callable raised.
+
+    `categories` gives a failure category for the name of an exception class.
+    """
     try:
         call = local_call(start, objects)
         code.remember(start.call)
@@ -60,11 +75,24 @@ def perform(start: Start, objects: Objects | None, code: LoadedCode) -> End:
     except BaseException as raised:  # noqa: BLE001
         if objects is not None:
             objects.raised(start.run, raised)
-        return End(Outcome.FAILED, error=describe_error(raised))
+        return failed(raised, categories)
     if objects is not None:
         objects.returned(start.run, value)
         return End(Outcome.SUCCEEDED)
     return End(Outcome.SUCCEEDED, result=describe_result(value))
+
+
+def failed(raised: BaseException, categories: Mapping[str, str]) -> End:
+    """Return how a call ended that raised."""
+    classes = tuple(class_name(kind) for kind in type(raised).__mro__)
+    category = next((categories[name] for name in classes if name in categories), None)
+    return End(
+        Outcome.FAILED,
+        error=replace(describe_error(raised), category=category),
+        classes=classes,
+        wants_retry=isinstance(raised, Retry),
+        retry_after=raised.after if isinstance(raised, Retry) else None,
+    )
 
 
 def local_call(start: Start, objects: Objects | None) -> LocalCall:
@@ -126,16 +154,20 @@ def describe_result(value: object) -> Result:
 
 def describe_error(error: BaseException) -> RunError:
     """Return what was raised in words: class, message, traceback from the callable on, repr."""
-    kind = type(error)
-    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     # The first frame is `perform`.
     frames = error.__traceback__.tb_next if error.__traceback__ else None
     return RunError(
-        type=_clipped(f"{module}{kind.__qualname__}"),
+        type=_clipped(class_name(type(error))),
         message=text_of(error),
         traceback=_text(lambda raised: _formatted(raised, frames), error),
         text=_text(repr, error),
     )
+
+
+def class_name(kind: type) -> str:
+    """Return the name by which retry policies and categories know a class of exceptions."""
+    is_bare = kind.__module__ in ("builtins", "__main__")
+    return kind.__qualname__ if is_bare else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def text_of(error: BaseException) -> str:

@@ -1,26 +1,33 @@
-"""current_run: what a callable may know of the run it is called for."""
+"""current_run: what a callable may know of the run it is called for, and leave for the next."""
 
 from __future__ import annotations
 
+import json
 import threading
 from contextvars import ContextVar
 from datetime import datetime
+from typing import Any, Final
 
-from taskd.core.run import Run
+from taskd.core.messages import AnyRequest, Checkpointed, Marked, Start
+from taskd.inbox import Inbox
+
+CHECKPOINT_LIMIT: Final = 1024 * 1024  # characters of JSON; it is in the run's row and the journal
 
 
 class RunContext:
     """One attempt under way, as its callable sees it."""
 
-    __slots__ = ("attempt", "cancel", "id", "job", "scheduled_at", "stop")
-
-    def __init__(self, run: Run, stop: threading.Event) -> None:
-        self.id: str = run.id
-        self.job: str | None = run.job
-        self.attempt = run.attempt
-        self.scheduled_at = run.scheduled_at
+    def __init__(self, start: Start, stop: threading.Event, inbox: Inbox) -> None:
+        self.run = start.run
+        self.scope = start.run.job or start.call.target
+        self.checkpoint = start.run.checkpoint
         self.cancel = threading.Event()
         self.stop = stop
+        self._inbox = inbox
+
+    def ask(self, request: AnyRequest) -> object:
+        """Ask the engine, and return its reply once that is committed."""
+        return self._inbox.ask(request).result()
 
 
 CONTEXT: ContextVar[RunContext] = ContextVar("taskd_run")
@@ -32,22 +39,37 @@ class CurrentRun:
     @property
     def id(self) -> str:
         """The run's id, a UUIDv7."""
-        return self._context().id
+        return self._context().run.id
 
     @property
     def job(self) -> str | None:
         """The name of the job, None for a one-time task of the library."""
-        return self._context().job
+        return self._context().run.job
 
     @property
     def attempt(self) -> int:
         """The number of this attempt, from 1."""
-        return self._context().attempt
+        return self._context().run.attempt
 
     @property
     def scheduled_at(self) -> datetime:
         """The due instant this run is for: aware UTC."""
-        return self._context().scheduled_at
+        return self._context().run.scheduled_at
+
+    @property
+    def fence(self) -> int:
+        """A number that grows with every attempt that starts on this store.
+
+        Send it along with a write to a system that refuses numbers lower than the last it saw, and
+        an attempt that was thought dead cannot undo what a later one did.
+        """
+        return self._context().run.fence
+
+    @property
+    def last_checkpoint(self) -> Any:
+        """What `checkpoint` kept last, in this attempt or an earlier one; None when nothing."""
+        kept = self._context().checkpoint
+        return None if kept is None else json.loads(kept)
 
     @property
     def cancelled(self) -> bool:
@@ -59,6 +81,42 @@ class CurrentRun:
         """Whether taskd is shutting down, or this run was asked to stop."""
         context = self._context()
         return context.stop.is_set() or context.cancel.is_set()
+
+    def checkpoint(self, data: object) -> None:
+        """Keep `data`, a JSON value of up to 1 MiB, for the next attempt; it is on disk on return.
+
+        A later one replaces it. The next attempt may come after a failure, a crash, a shutdown or
+        `taskd retry`.
+
+        Raises:
+            TypeError, ValueError: `data` is not JSON, or too much of it.
+            Conflict: This attempt counts as ended, and another may have taken its place.
+            StoreUnavailable: It could not be written.
+        """
+        context = self._context()
+        text = json.dumps(data, allow_nan=False)
+        if len(text) > CHECKPOINT_LIMIT:
+            raise ValueError(f"a checkpoint is at most {CHECKPOINT_LIMIT} characters of JSON")
+        context.ask(Checkpointed(context.run.id, context.run.attempt, text))
+        context.checkpoint = text
+
+    def once(self, key: str) -> bool:
+        """Return True the first time that a run of this job names `key`, durably; then False.
+
+        It is on disk before it is told: a crash right after it leaves the thing undone, so that
+        ``if current_run.once(key): send()`` sends at most once. Runs of a job share their keys; a
+        task of the library shares them with others that call the same function.
+
+        Raises:
+            TypeError: `key` is not text.
+            Conflict: This attempt counts as ended, and another may have taken its place.
+            StoreUnavailable: It could not be written.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"a key is text, not {type(key).__name__}")
+        context = self._context()
+        asked = Marked(context.run.id, context.run.attempt, context.scope, key)
+        return bool(context.ask(asked))
 
     def _context(self) -> RunContext:
         try:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from datetime import datetime
 from queue import SimpleQueue
 
-from taskd.core.messages import AttemptFinished, Start
+from taskd.core.messages import Start
 from taskd.core.run import RunId
 from taskd.executors.call import End, perform
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import Objects
+from taskd.inbox import Inbox
 
 
 class Threads:
@@ -21,17 +22,20 @@ class Threads:
 
     Threads are made when a slot is first needed and kept; the engine never starts more attempts
     than there are slots. They are daemon threads, so that a job that hangs does not keep the
-    interpreter from exiting, as `concurrent.futures` would. `report` is called from them.
+    interpreter from exiting, as `concurrent.futures` would. `inbox` is the loop's. `categories`
+    gives a failure category for the name of an exception class; it may be replaced at any time.
     """
 
     def __init__(
         self,
-        report: Callable[[AttemptFinished], None],
+        inbox: Inbox,
         now: Callable[[], datetime],
         objects: Objects | None = None,
+        categories: Mapping[str, str] | None = None,
     ) -> None:
-        self._report = report
+        self._inbox = inbox
         self._now = now
+        self.categories = categories or {}
         self._objects = objects
         self._work: SimpleQueue[tuple[Start, RunContext] | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
@@ -47,7 +51,7 @@ class Threads:
         """
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
-        context = RunContext(start.run, self._stop)
+        context = RunContext(start, self._stop, self._inbox)
         self._running[start.run.id] = context
         self._work.put((start, context))
 
@@ -78,9 +82,9 @@ class Threads:
             del self._running[start.run.id]
             # The slot is free for the loop once this is committed: be ready before it is told.
             self._idle.release()
-            self._report(end.of(start.run, self._now()))
+            self._inbox.post(end.of(start.run, self._now()))
         self._work.put(None)  # for the next thread
 
     def _perform(self, start: Start, context: RunContext) -> End:
         CONTEXT.set(context)
-        return perform(start, self._objects, self.code)
+        return perform(start, self._objects, self.code, self.categories)

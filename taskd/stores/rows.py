@@ -8,12 +8,10 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from taskd.core.cron import Cron
-from taskd.core.job import Call, Executor, Job, JobName, Source
-from taskd.core.messages import Changes, JobChange, RunChange
+from taskd.core.job import JobName, Source
+from taskd.core.messages import Changes, JobChange, Key, Mark, Receipt, RunChange
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import (
-    MICROSECOND,
     Attempt,
     Origin,
     Outcome,
@@ -24,8 +22,15 @@ from taskd.core.run import (
     RunState,
     microseconds,
 )
-from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.core.zones import EPOCH
+from taskd.stores.definitions import (
+    call_from,
+    call_values,
+    definition,
+    failure_from,
+    failure_values,
+    job_from,
+)
 
 Row = tuple[object, ...]
 Columns = Mapping[str, Any]
@@ -39,6 +44,7 @@ STANDING_COLUMNS: Final = [
     "paused_until",
     "counts",
     "last_run",
+    "failures_in_row",
     "carried",
 ]
 """How a job stands: what moves with every run; its definition moves when somebody edits it."""
@@ -53,11 +59,16 @@ RUN_COLUMNS: Final = [
     "rank",
     "priority",
     "call",
+    "failure",
     "queued_at",
+    "first_started_at",
     "started_at",
     "finished_at",
     "attempt",
+    "max_attempts",
+    "failures",
     "crashes",
+    "fence",
     "stopping",
     "reason",
     "result",
@@ -65,6 +76,9 @@ RUN_COLUMNS: Final = [
     "error",
     "node",
     "pid",
+    "checkpoint",
+    "retry_of",
+    "dismissed_at",
 ]
 ATTEMPT_COLUMNS: Final = [
     "run",
@@ -74,8 +88,11 @@ ATTEMPT_COLUMNS: Final = [
     "finished_at",
     "node",
     "pid",
+    "fence",
     "error",
 ]
+MARK_COLUMNS: Final = ["scope", "key", "run", "at"]
+RECEIPT_COLUMNS: Final = ["key", "fingerprint", "at", "jobs", "runs"]
 SKIP_COLUMNS: Final = ["job", "first_at", "last_at", "count", "reason", "decided_at"]
 EVENT_COLUMNS: Final = ["at", "actor", "kind", "job", "run", "data"]
 
@@ -123,6 +140,7 @@ def standing_row(record: JobRecord) -> Row:
         _stored(record.paused_until),
         _json(record.counts),
         record.last_run,
+        record.failures_in_row,
         record.carried,
     )
 
@@ -130,7 +148,7 @@ def standing_row(record: JobRecord) -> Row:
 def job_record(row: Columns) -> JobRecord:
     """Return the record that a row of jobs holds."""
     return JobRecord(
-        job=_job(JobName(row["name"]), Source(row["source"]), json.loads(row["definition"])),
+        job=job_from(JobName(row["name"]), Source(row["source"]), json.loads(row["definition"])),
         state=JobState(row["state"]),
         created_at=instant(row["created_at"]),
         anchor_at=instant(row["anchor_at"]),
@@ -139,72 +157,10 @@ def job_record(row: Columns) -> JobRecord:
         paused_until=_instant(row["paused_until"]),
         counts=json.loads(row["counts"]),
         last_run=row["last_run"],
+        failures_in_row=row["failures_in_row"],
         carried=row["carried"],
         version=row["version"],
     )
-
-
-def definition(job: Job) -> dict[str, object]:
-    """Return a job's definition as JSON values; what is at its default is left out."""
-    values: dict[str, object] = {"call": _call(job.call)}
-    if job.schedule is not None:
-        values["schedule"] = _schedule(job.schedule)
-    optional = {
-        "description": (job.description, ""),
-        "tags": (list(job.tags), []),
-        "enabled": (job.enabled, True),
-        "priority": (job.priority, 0),
-        "carry": (job.carry, False),
-        "executor": (job.executor.value, Executor.THREAD.value),
-    }
-    return values | {key: value for key, (value, default) in optional.items() if value != default}
-
-
-def _job(name: JobName, source: Source, values: dict[str, Any]) -> Job:
-    schedule = values.get("schedule")
-    return Job(
-        name=name,
-        source=source,
-        call=_call_from(values["call"]),
-        schedule=None if schedule is None else _schedule_from(schedule),
-        description=values.get("description", ""),
-        tags=tuple(values.get("tags", ())),
-        enabled=values.get("enabled", True),
-        priority=values.get("priority", 0),
-        carry=values.get("carry", False),
-        executor=Executor(values.get("executor", Executor.THREAD.value)),
-    )
-
-
-def _call(call: Call) -> dict[str, object]:
-    return {"target": call.target, "args": list(call.args), "kwargs": dict(call.kwargs)}
-
-
-def _call_from(values: dict[str, Any]) -> Call:
-    return Call(values["target"], tuple(values["args"]), values["kwargs"])
-
-
-def _schedule(schedule: Schedule) -> dict[str, object]:
-    match schedule:
-        case Every():
-            every: dict[str, object] = {"every": schedule.interval // MICROSECOND}
-            return every | {"mode": schedule.mode.value, "align": schedule.align}
-        case Cron():
-            cron: dict[str, object] = {"cron": list(schedule.expressions)}
-            return cron | {"timezone": schedule.timezone, "seed": schedule.seed}
-        case At():
-            return {"at": [microseconds(at) for at in schedule.instants]}
-        case _:
-            raise TypeError(f"cannot store a schedule of type {type(schedule).__name__}")
-
-
-def _schedule_from(values: dict[str, Any]) -> Schedule:
-    if "every" in values:
-        interval = timedelta(microseconds=values["every"])
-        return Every(interval, Mode(values["mode"]), values["align"])
-    if "cron" in values:
-        return Cron(tuple(values["cron"]), values["timezone"], values["seed"])
-    return At(tuple(instant(at) for at in values["at"]))
 
 
 # -- runs ---------------------------------------------------------------------------------------
@@ -221,12 +177,17 @@ def run_row(run: Run) -> Row:
         microseconds(run.due_at),
         run.rank,
         run.priority,
-        None if run.call is None else _json(_call(run.call)),
+        None if run.call is None else _json(call_values(run.call)),
+        None if run.failure is None else _json(failure_values(run.failure)),
         _stored(run.queued_at),
+        _stored(run.first_started_at),
         _stored(run.started_at),
         _stored(run.finished_at),
         run.attempt,
+        run.max_attempts,
+        run.failures,
         run.crashes,
+        run.fence,
         int(run.stopping),
         run.reason,
         None if run.result is None else run.result.text,
@@ -234,6 +195,9 @@ def run_row(run: Run) -> Row:
         _error(run.error),
         run.node,
         run.pid,
+        run.checkpoint,
+        run.retry_of,
+        _stored(run.dismissed_at),
     )
 
 
@@ -248,18 +212,26 @@ def run_from(row: Columns) -> Run:
         scheduled_at=instant(row["scheduled_at"]),
         due_at=instant(row["due_at"]),
         priority=row["priority"],
-        call=None if row["call"] is None else _call_from(json.loads(row["call"])),
+        call=None if row["call"] is None else call_from(json.loads(row["call"])),
+        failure=None if row["failure"] is None else failure_from(json.loads(row["failure"])),
         queued_at=_instant(row["queued_at"]),
+        first_started_at=_instant(row["first_started_at"]),
         started_at=_instant(row["started_at"]),
         finished_at=_instant(row["finished_at"]),
         attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        failures=row["failures"],
         crashes=row["crashes"],
+        fence=row["fence"],
         stopping=bool(row["stopping"]),
         reason=row["reason"],
         result=None if result is None else Result(result, bool(row["result_repr"])),
         error=_error_from(row["error"]),
         node=row["node"],
         pid=row["pid"],
+        checkpoint=row["checkpoint"],
+        retry_of=row["retry_of"],
+        dismissed_at=_instant(row["dismissed_at"]),
     )
 
 
@@ -273,7 +245,7 @@ def _error_from(stored: str | None) -> RunError | None:
     return None if stored is None else RunError(**json.loads(stored))
 
 
-# -- attempts and skips -------------------------------------------------------------------------
+# -- attempts, marks, receipts, skips --------------------------------------------------------------
 
 
 def attempt_row(attempt: Attempt) -> Row:
@@ -286,6 +258,7 @@ def attempt_row(attempt: Attempt) -> Row:
         microseconds(attempt.finished_at),
         attempt.node,
         attempt.pid,
+        attempt.fence,
         _error(attempt.error),
     )
 
@@ -300,7 +273,29 @@ def attempt_from(row: Columns) -> Attempt:
         finished_at=instant(row["finished_at"]),
         node=row["node"],
         pid=row["pid"],
+        fence=row["fence"],
         error=_error_from(row["error"]),
+    )
+
+
+def mark_row(mark: Mark) -> Row:
+    """Return the columns of a mark, in the order of MARK_COLUMNS."""
+    return mark.scope, mark.key, mark.run, microseconds(mark.at)
+
+
+def receipt_row(receipt: Receipt) -> Row:
+    """Return the columns of a receipt, in the order of RECEIPT_COLUMNS."""
+    jobs, runs = _json(receipt.jobs), _json(receipt.runs)
+    return receipt.key.text, receipt.key.fingerprint, microseconds(receipt.at), jobs, runs
+
+
+def receipt_from(row: Columns) -> Receipt:
+    """Return the receipt that a row of receipts holds."""
+    return Receipt(
+        key=Key(row["key"], row["fingerprint"]),
+        at=instant(row["at"]),
+        jobs=tuple(map(JobName, json.loads(row["jobs"]))),
+        runs=tuple(map(RunId, json.loads(row["runs"]))),
     )
 
 
@@ -365,6 +360,9 @@ def event_rows(changes: Changes) -> Iterator[Row]:
         if skip.job in told:
             data["job"] = told.pop(skip.job)
         yield at, "taskd", "occurrence.skipped", skip.job, None, _json(data)
+    for mark in changes.marks.values():
+        data = {"mark": dict(zip(MARK_COLUMNS, mark_row(mark), strict=True))}
+        yield at, "taskd", "run.marked", None, mark.run, _json(data)
     for name, moved in told.items():
         yield at, changes.jobs[name].actor, "job.advanced", name, None, _json({"job": moved})
 

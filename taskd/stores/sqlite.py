@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from taskd.core.job import JobName
-from taskd.core.messages import Changes, JobChange, Page, RunChange
+from taskd.core.messages import Changes, Found, JobChange, Page, RunChange, Wanted
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
 from taskd.errors import StoreRefused, StoreUnavailable, StoreUnusable
@@ -40,15 +40,19 @@ LOAD_RUNNING = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
 # Without statistics SQLite would take the index of states for these, and sort what it finds.
 LOAD_LIVE = (
     f"SELECT * FROM runs INDEXED BY runs_live "
-    f"WHERE job IS NOT NULL AND state IN {LIVE} AND state <> 'RUNNING'"
+    f"WHERE (job IS NOT NULL OR crashes > 0) AND state IN {LIVE} AND state <> 'RUNNING'"
 )
 LOAD_PENDING = (
     "SELECT * FROM runs INDEXED BY runs_pending "
-    "WHERE state IN ('PENDING', 'RETRYING') ORDER BY due_at, id LIMIT ?"
+    "WHERE job IS NULL AND state IN ('PENDING', 'RETRYING') ORDER BY due_at, id LIMIT ?"
 )
 LOAD_QUEUED = (
-    "SELECT * FROM runs INDEXED BY runs_queued WHERE state = 'QUEUED' ORDER BY rank, id LIMIT ?"
+    "SELECT * FROM runs INDEXED BY runs_queued "
+    "WHERE job IS NULL AND crashes = 0 AND state = 'QUEUED' ORDER BY rank, id LIMIT ?"
 )
+LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM events"
+FIND_MARK = "SELECT 1 FROM marks WHERE scope = ? AND key = ?"
+FIND_RECEIPT = "SELECT * FROM receipts WHERE key = ?"
 FIND_RUN = "SELECT * FROM runs WHERE id = ?"
 FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND scheduled_at = ?"
 
@@ -67,6 +71,8 @@ PUT_SKIP = _insert(
     "ON CONFLICT (job, first_at) DO UPDATE SET last_at = excluded.last_at, count = excluded.count, "
     "reason = excluded.reason, decided_at = excluded.decided_at",
 )
+INSERT_MARK = _insert("marks", rows.MARK_COLUMNS)
+INSERT_RECEIPT = _insert("receipts", rows.RECEIPT_COLUMNS)
 INSERT_EVENT = _insert("events", rows.EVENT_COLUMNS)
 
 
@@ -99,24 +105,44 @@ class SqliteStore:
     # -- reading ---------------------------------------------------------------------------------
 
     def load(self) -> tuple[tuple[JobRecord, ...], tuple[Run, ...]]:
-        """Return every job, and the RUNNING runs with all live ones of jobs."""
+        """Return every job, and the live runs that memory holds: see the port."""
         with self._guard():
             jobs = tuple(rows.job_record(row) for row in self._db.execute(LOAD_JOBS))
             running = self._runs(LOAD_RUNNING)
             return jobs, running + self._runs(LOAD_LIVE)
 
     def pending(self, limit: int) -> Page:
-        """Return the PENDING and RETRYING runs that are due soonest."""
+        """Return the PENDING and RETRYING tasks that are due soonest."""
         return self._page(LOAD_PENDING, limit)
 
     def queued(self, limit: int) -> Page:
-        """Return the QUEUED runs of the lowest rank."""
+        """Return the QUEUED tasks of the lowest rank."""
         return self._page(LOAD_QUEUED, limit)
 
     def find(self, runs: Sequence[RunId]) -> tuple[Run, ...]:
         """Return those of the runs that exist."""
         with self._guard():
             return tuple(found for run in runs for found in self._runs(FIND_RUN, run))
+
+    def head(self) -> int:
+        """Return the sequence number of the journal's last event, 0 when there is none."""
+        with self._guard():
+            return int(self._db.execute(LAST_EVENT).fetchone()[0])
+
+    def look_up(self, wanted: Wanted) -> Found:
+        """Return what there is of what is wanted, and the runs that receipts name."""
+        with self._guard():
+            receipts = tuple(
+                rows.receipt_from(row)
+                for key in wanted.receipts
+                for row in self._db.execute(FIND_RECEIPT, (key,))
+            )
+            named = [run for receipt in receipts for run in receipt.runs]
+            return Found(
+                runs=self.find((*wanted.runs, *named)),
+                marks=tuple(m for m in wanted.marks if self._db.execute(FIND_MARK, m).fetchone()),
+                receipts=receipts,
+            )
 
     @contextmanager
     def history(self) -> Iterator[History]:
@@ -175,6 +201,8 @@ class SqliteStore:
         self._write_runs(changes.runs.values())
         self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
         self._db.executemany(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
+        self._db.executemany(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
+        self._db.executemany(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
         self._db.executemany(INSERT_EVENT, rows.event_rows(changes))
 
     def _write_jobs(self, changes: Iterable[JobChange]) -> None:

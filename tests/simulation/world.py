@@ -15,11 +15,21 @@ from random import Random
 
 from taskd.core.engine import Engine
 from taskd.core.job import Job, Source
-from taskd.core.messages import AnyRequest, AttemptFinished, Changes, JobsDefined, Page, Start
+from taskd.core.messages import (
+    AnyRequest,
+    AttemptFinished,
+    Changes,
+    Found,
+    JobsDefined,
+    Page,
+    Start,
+    Wanted,
+)
 from taskd.core.ports import Wakeup
 from taskd.core.record import JobRecord
 from taskd.core.run import MICROSECOND, Outcome, Run, RunError, RunId
 from taskd.errors import StoreUnavailable, TaskdError
+from taskd.inbox import Inbox
 from taskd.loop import Loop
 from taskd.stores.sqlite import SqliteStore
 from tests.simulation.witness import Witness
@@ -130,6 +140,12 @@ class FailingStore:
 
     def find(self, runs: Sequence[RunId]) -> tuple[Run, ...]:
         return self._inner.find(runs)
+
+    def head(self) -> int:
+        return self._inner.head()
+
+    def look_up(self, wanted: Wanted) -> Found:
+        return self._inner.look_up(wanted)
 
     def commit(self, changes: Changes) -> None:
         self._world.crash_point()
@@ -297,7 +313,12 @@ class World:
             store=self.store,
             clock=self.clock,
             engine=lambda: Engine(
-                node="here", pid=1, workers=self._workers, new_id=self._new_id, window=4
+                node="here",
+                pid=1,
+                workers=self._workers,
+                new_id=self._new_id,
+                draw=self.random.random,
+                window=4,
             ),
             executor=self._make_executor,
         )
@@ -305,8 +326,8 @@ class World:
         self.witness.boots()
         self.load_file("file")
 
-    def _make_executor(self, report: Callable[[AttemptFinished], None]) -> ScriptedExecutor:
-        self.executor = ScriptedExecutor(self, report)
+    def _make_executor(self, inbox: Inbox) -> ScriptedExecutor:
+        self.executor = ScriptedExecutor(self, inbox.post)
         return self.executor
 
     def _new_id(self, now: datetime) -> RunId:

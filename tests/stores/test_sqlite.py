@@ -127,9 +127,10 @@ def test_a_reader_of_a_store_that_is_gone_says_so(file_store: SqliteStore, tmp_p
 
 
 def test_a_full_store_refuses_and_heals(store: SqliteStore) -> None:
-    kept, big = a_run(), a_run(reason=BIG)
+    kept, big = a_run(None), a_run(None, reason=BIG)
     store.commit(new(kept))
-    store._db.execute("PRAGMA max_page_count = 20")
+    store._db.execute("PRAGMA max_page_count = 1")  # as many as there are
+
     with pytest.raises(StoreUnavailable, match="full"):
         store.commit(new(big))
     assert store.queued(9).runs == (kept,)
@@ -153,7 +154,7 @@ def small_files() -> Iterator[None]:
 def test_a_write_that_fails_half_way_leaves_the_last_commit_and_the_lock(
     file_store: SqliteStore, tmp_path: Path
 ) -> None:
-    kept = a_run()
+    kept = a_run(None)
     file_store.commit(new(kept))
     for _ in range(3):
         with pytest.raises(StoreUnavailable, match="disk I/O error"):
@@ -161,7 +162,7 @@ def test_a_write_that_fails_half_way_leaves_the_last_commit_and_the_lock(
         assert file_store.queued(9).runs == (kept,)
         with pytest.raises(StoreLocked):
             SqliteStore(tmp_path / "t.db")
-    small = a_run()
+    small = a_run(None)
     file_store.commit(new(small))
     assert file_store.queued(9).runs == (kept, small)
 

@@ -85,8 +85,11 @@ def test_load_returns_what_runs_and_what_jobs_have_waiting_and_nothing_else(
     store: SqliteStore,
 ) -> None:
     running, waiting = a_run(None, RunState.RUNNING), a_run("job", RunState.QUEUED)
-    store.commit(new(running, waiting, a_run(None), a_run("job", RunState.SUCCEEDED)))
-    assert store.load() == ((), (running, waiting))
+    suspect = a_run(None, crashes=1)
+    store.commit(new(running, waiting, suspect, a_run(None), a_run("job", RunState.SUCCEEDED)))
+    jobs, (first, *others) = store.load()
+    assert (jobs, first) == ((), running)
+    assert {run.id for run in others} == {waiting.id, suspect.id}
 
 
 def test_a_row_that_somebody_else_moved_refuses_the_whole_commit(store: SqliteStore) -> None:
@@ -133,7 +136,7 @@ def test_an_occurrence_that_is_decided_is_refused_by_name(store: SqliteStore) ->
 def test_what_the_store_cannot_hold_is_refused_and_leaves_it_well(
     store: SqliteStore, field: str, value: object
 ) -> None:
-    good = a_run()
+    good = a_run(None)
     with pytest.raises(StoreRefused):
         store.commit(new(good, a_run("job", RunState.QUEUED, **{field: value})))
     store.commit(new(good))

@@ -17,11 +17,22 @@ import pytest
 from taskd.clock import SystemClock
 from taskd.core.engine import Engine
 from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import Added, AttemptFinished, Changes, Page, Start, Task, Triggered
+from taskd.core.messages import (
+    Added,
+    AttemptFinished,
+    Changes,
+    Found,
+    Page,
+    Start,
+    Task,
+    Triggered,
+    Wanted,
+)
 from taskd.core.record import JobRecord
 from taskd.core.run import Attempt, Outcome, Result, Run, RunId, RunState
 from taskd.errors import Stopped, StoreUnavailable
 from taskd.ids import new_id
+from taskd.inbox import Inbox
 from taskd.loop import Loop
 from taskd.stores.sqlite import SqliteStore
 
@@ -78,6 +89,12 @@ class Unsure:
             raise StoreUnavailable("cannot read")
         return self.inner.find(runs)
 
+    def head(self) -> int:
+        return self.inner.head()
+
+    def look_up(self, wanted: Wanted) -> Found:
+        return self.inner.look_up(wanted)
+
     def commit(self, changes: Changes) -> None:
         when = self.fail_commits.pop() if self.fail_commits else ""
         if when != "before":
@@ -99,15 +116,17 @@ class Bench:
         self.loop = Loop(
             store=self.store,
             clock=SystemClock(),
-            engine=partial(Engine, node="n", pid=1, workers=workers, new_id=new_id),
+            engine=partial(
+                Engine, node="n", pid=1, workers=workers, new_id=new_id, draw=lambda: 0.5
+            ),
             executor=self._executor,
             on_end=self._on_end,
         )
         self.listener_fails = False
         self.inbox, self.step = self.loop.inbox, self.loop.step
 
-    def _executor(self, report: Callable[[AttemptFinished], None]) -> Held:
-        self.executor = Held(report)
+    def _executor(self, inbox: Inbox) -> Held:
+        self.executor = Held(inbox.post)
         return self.executor
 
     def _on_end(self, run: Run) -> None:

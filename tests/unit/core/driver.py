@@ -69,13 +69,15 @@ class Driver:
             pid=1,
             workers=self._workers,
             new_id=lambda now: RunId(f"run-{next(self._ids)}"),
+            draw=lambda: 0.5,
         )
         live = [run for run in self.runs.values() if not run.state.is_final]
-        queued = [run for run in live if run.state is RunState.QUEUED]
-        pending = [run for run in live if run.state is RunState.PENDING]
+        asleep = [run for run in live if run.job is None]
+        queued = [r for r in asleep if r.state is RunState.QUEUED and not r.crashes]
+        pending = [r for r in asleep if r.state in (RunState.PENDING, RunState.RETRYING)]
         restored = Restored(
             jobs=tuple(self.jobs.values()),
-            live=tuple(run for run in live if run.job or run.state is RunState.RUNNING),
+            live=tuple(r for r in live if r.job or r.crashes or r.state is RunState.RUNNING),
             queued=Page(tuple(queued), complete=True),
             pending=Page(tuple(pending), complete=True),
             alive=frozenset((run.id, run.attempt) for run in alive),

@@ -1,6 +1,5 @@
 """The engine's turns: what becomes of due jobs, of attempts that end or are lost, of a clock."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,7 +20,8 @@ from taskd.core.messages import (
     Triggered,
 )
 from taskd.core.record import JobState
-from taskd.core.run import MAX_CRASHES, Outcome, RunId, RunState
+from taskd.core.retry import DEFAULT_FAILURE
+from taskd.core.run import Outcome, RunId, RunState
 from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.errors import Stopped
 from tests.unit.core.driver import HOUR, JOB, MINUTE, NOON, SECOND, Driver, a_job
@@ -184,20 +184,13 @@ def test_a_run_beyond_the_window_is_read_from_the_store() -> None:
     assert driver.engine.next_wakeup() == rest[0].due_at
 
 
-def test_suspects_that_wait_do_not_keep_others_in_the_store() -> None:
+def test_suspects_that_wait_do_not_keep_others_from_their_slots() -> None:
     driver = Driver(workers=2)
     driver.ask(Added(tasks=(task("a"), task("b"))))
     driver.restart()
-    suspect = driver.runs[RunId("b")]
-    driver.turn(Refilled(queued=Page((suspect,), complete=False)))
-    assert driver.engine.hunger() == (False, True)
-    other = replace(suspect, id=RunId("c"), crashes=0)
-    assert (
-        driver.engine.turn([Refilled(queued=Page((suspect, other), complete=True))], NOON)
-        .starts[0]
-        .run.id
-        == other.id
-    )
+    driver.ask(Added(tasks=(task("c"),)))
+    assert [run.id for run in driver.running] == ["a", "c"]
+    assert driver.state(RunId("b")) is RunState.QUEUED
 
 
 # -- attempts -------------------------------------------------------------------------------------
@@ -254,7 +247,7 @@ def test_a_run_that_was_running_at_a_crash_is_lost_and_runs_again() -> None:
 def test_a_run_that_was_lost_three_times_is_dead() -> None:
     driver = Driver(a_job(schedule=RATE))
     (run,) = driver.running
-    for _ in range(MAX_CRASHES):
+    for _ in range(DEFAULT_FAILURE.max_crashes):
         driver.restart()
     assert driver.state(run.id) is RunState.DEAD
     assert driver.job.counts == {"DEAD": 1}

@@ -62,9 +62,9 @@ def test_runs_beyond_the_window_sleep_in_the_store_alone() -> None:
     ledger = a_ledger()
     for n in range(9):
         ledger.put_run(a_run(f"run-{n}"))
-    assert len(ledger.runs) == len(ledger.queued) <= 4
+    assert len(ledger.runs) == len(ledger.backlog.queued) <= 4
     ledger.refill(None, Page((a_run("run-0"),), complete=False))
-    assert RunId("run-0") in ledger.queued
+    assert RunId("run-0") in ledger.backlog.queued
 
 
 def test_runs_of_jobs_are_known_even_beyond_the_window() -> None:

@@ -147,7 +147,7 @@ def test_removing_an_added_job_cancels_its_waiting_run() -> None:
     driver = Driver(workers=0)
     driver.ask(Added(jobs=(a_job(schedule=RATE, source=Source.CLI),)))
     (run,) = driver.runs
-    assert driver.ask(JobRemoved(job=JOB)) == (run,)
+    assert driver.ask(JobRemoved(job=JOB)) == (driver.runs[run],)
     assert (driver.jobs, driver.state(run)) == ({}, RunState.CANCELLED)
 
 
@@ -205,7 +205,7 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
     (run,) = driver.runs
     again = RunStopped(run=run)
     assert isinstance(driver.turn(again, again).replies[1].error, Conflict)
-    assert driver.engine.absent([again]) == (run,)
+    assert driver.engine.wants([again]).runs == (run,)
     assert isinstance(driver.turn(Found((driver.runs[run],)), again).replies[0].error, Conflict)
     assert not driver.last.changes
 

@@ -1,6 +1,7 @@
 """The thread pool: what an attempt sees of its run, how threads are used, and how they are left."""
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -12,12 +13,14 @@ from queue import SimpleQueue
 import pytest
 
 from taskd import current_run
+from taskd.clock import SystemClock
 from taskd.core.job import Call, JobName
 from taskd.core.messages import AttemptFinished, Start
 from taskd.core.run import Origin, Outcome, Run, RunId, RunState
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
 from taskd.ids import new_id
+from taskd.inbox import Inbox
 
 SOON = 20.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,8 +32,10 @@ class Pool:
 
     def __init__(self) -> None:
         self.objects = Objects()
-        self.reports: SimpleQueue[AttemptFinished] = SimpleQueue()
-        self.threads = Threads(self.reports.put, lambda: NOW, objects=self.objects)
+        self.clock = SystemClock()
+        self.wakeup = self.clock.wakeup()
+        self.inbox = Inbox(self.wakeup)
+        self.threads = Threads(self.inbox, lambda: NOW, objects=self.objects)
 
     def start(self, function: Callable[[], object]) -> RunId:
         run = Run(
@@ -48,7 +53,13 @@ class Pool:
         return run.id
 
     def end(self) -> AttemptFinished:
-        return self.reports.get(timeout=SOON)
+        """The next message of an attempt that is the report of its end."""
+        while not self.inbox:
+            readable, _, _ = select.select([self.wakeup.fileno()], [], [], SOON)
+            assert readable, "no attempt has ended"
+        report = next(self.inbox.take())
+        assert isinstance(report, AttemptFinished)
+        return report
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ CREATE TABLE jobs (
   paused_until INTEGER,
   counts       TEXT NOT NULL,
   last_run     TEXT,
+  failures_in_row INTEGER NOT NULL,
   carried      TEXT
 ) STRICT, WITHOUT ROWID;
 
--- A run without a job is a task of the library and brings its own call.
+-- A run without a job is a task of the library and brings its own call and failure policy.
 CREATE TABLE runs (
   id           TEXT PRIMARY KEY,
   job          TEXT,
@@ -27,25 +28,38 @@ CREATE TABLE runs (
   rank         INTEGER NOT NULL,
   priority     INTEGER NOT NULL,
   call         TEXT,
+  failure      TEXT,
   queued_at    INTEGER,
+  first_started_at INTEGER,
   started_at   INTEGER,
   finished_at  INTEGER,
   attempt      INTEGER NOT NULL,
+  max_attempts INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
   crashes      INTEGER NOT NULL,
+  fence        INTEGER NOT NULL,
   stopping     INTEGER NOT NULL,
   reason       TEXT NOT NULL,
   result       TEXT,
   result_repr  INTEGER NOT NULL,
   error        TEXT,
   node         TEXT NOT NULL,
-  pid          INTEGER NOT NULL
+  pid          INTEGER NOT NULL,
+  checkpoint   TEXT,
+  retry_of     TEXT,
+  dismissed_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- For the loop: the two ordered sets of waiting runs, and the few live ones of jobs.
-CREATE INDEX runs_pending ON runs (due_at, id) WHERE state IN ('PENDING', 'RETRYING');
-CREATE INDEX runs_queued ON runs (rank, id) WHERE state = 'QUEUED';
+-- For the loop: the two ordered sets of tasks that wait, and the few runs that are in memory:
+-- the live ones of jobs, and those that lost an attempt.
+CREATE INDEX runs_pending ON runs (due_at, id)
+  WHERE job IS NULL AND state IN ('PENDING', 'RETRYING');
+CREATE INDEX runs_queued ON runs (rank, id)
+  WHERE job IS NULL AND crashes = 0 AND state = 'QUEUED';
 CREATE INDEX runs_live ON runs (job)
-  WHERE job IS NOT NULL AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING');
+  WHERE (job IS NOT NULL OR crashes > 0)
+    AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING');
+CREATE INDEX runs_dead ON runs (id) WHERE state = 'DEAD' AND dismissed_at IS NULL;
 
 -- For readers: newest first of a state or a job, and whatever was due since an instant.
 CREATE INDEX runs_by_state ON runs (state, id);
@@ -64,8 +78,27 @@ CREATE TABLE attempts (
   finished_at INTEGER NOT NULL,
   node        TEXT NOT NULL,
   pid         INTEGER NOT NULL,
+  fence       INTEGER NOT NULL,
   error       TEXT,
   PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+
+-- Keys that callables named first, by job or callable.
+CREATE TABLE marks (
+  scope TEXT NOT NULL,
+  key   TEXT NOT NULL,
+  run   TEXT NOT NULL,
+  at    INTEGER NOT NULL,
+  PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+
+-- What requests with an Idempotency-Key have done.
+CREATE TABLE receipts (
+  key         TEXT PRIMARY KEY,
+  fingerprint TEXT NOT NULL,
+  at          INTEGER NOT NULL,
+  jobs        TEXT NOT NULL,
+  runs        TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Occurrences that never became runs.

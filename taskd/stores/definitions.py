@@ -1,0 +1,123 @@
+"""Definitions: what a job is, as JSON values for the store, and back."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+from taskd.core.cron import Cron
+from taskd.core.job import Call, Executor, Job, JobName, Source
+from taskd.core.retry import (
+    DEFAULT_FAILURE,
+    Backoff,
+    FailurePolicy,
+    Jitter,
+    OnCrash,
+    RetryPolicy,
+)
+from taskd.core.run import MICROSECOND, microseconds
+from taskd.core.schedule import At, Every, Mode, Schedule
+from taskd.core.zones import EPOCH
+
+
+def definition(job: Job) -> dict[str, object]:
+    """Return a job's definition as JSON values; what is at its default is left out."""
+    values: dict[str, object] = {"call": call_values(job.call)}
+    if job.schedule is not None:
+        values["schedule"] = _schedule(job.schedule)
+    optional = {
+        "description": (job.description, ""),
+        "tags": (list(job.tags), []),
+        "enabled": (job.enabled, True),
+        "priority": (job.priority, 0),
+        "carry": (job.carry, False),
+        "executor": (job.executor.value, Executor.THREAD.value),
+    }
+    values |= {key: value for key, (value, default) in optional.items() if value != default}
+    if job.failure != DEFAULT_FAILURE:
+        values["failure"] = failure_values(job.failure)
+    if job.pause_after_failures is not None:
+        values["pause_after_failures"] = job.pause_after_failures
+    return values
+
+
+def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
+    """Return the job that stored values define."""
+    schedule = values.get("schedule")
+    return Job(
+        name=name,
+        source=source,
+        call=call_from(values["call"]),
+        schedule=None if schedule is None else _schedule_from(schedule),
+        description=values.get("description", ""),
+        tags=tuple(values.get("tags", ())),
+        enabled=values.get("enabled", True),
+        priority=values.get("priority", 0),
+        carry=values.get("carry", False),
+        executor=Executor(values.get("executor", Executor.THREAD.value)),
+        failure=failure_from(values["failure"]) if "failure" in values else DEFAULT_FAILURE,
+        pause_after_failures=values.get("pause_after_failures"),
+    )
+
+
+def call_values(call: Call) -> dict[str, object]:
+    """Return what to call as JSON values."""
+    return {"target": call.target, "args": list(call.args), "kwargs": dict(call.kwargs)}
+
+
+def call_from(values: dict[str, Any]) -> Call:
+    """Return what stored values say is to be called."""
+    return Call(values["target"], tuple(values["args"]), values["kwargs"])
+
+
+def failure_values(policy: FailurePolicy) -> dict[str, object]:
+    """Return a failure policy as JSON values; what is at its default is left out."""
+    retry: dict[str, object] = {}
+    for item in fields(RetryPolicy):
+        value = getattr(policy.retry, item.name)
+        if value != getattr(DEFAULT_FAILURE.retry, item.name):
+            retry[item.name] = value // MICROSECOND if isinstance(value, timedelta) else value
+    return {"retry": retry, "on_crash": policy.on_crash.value, "max_crashes": policy.max_crashes}
+
+
+def failure_from(values: dict[str, Any]) -> FailurePolicy:
+    """Return the failure policy that stored values define."""
+    retry = dict(values["retry"])
+    for name in ("initial", "max_delay", "max_elapsed"):
+        if retry.get(name) is not None:
+            retry[name] = timedelta(microseconds=retry[name])
+    for name, kind in (("backoff", Backoff), ("jitter", Jitter)):
+        if name in retry:
+            retry[name] = kind(retry[name])
+    for name in ("retry_on", "give_up_on"):
+        if name in retry:
+            retry[name] = tuple(retry[name])
+    return FailurePolicy(
+        retry=RetryPolicy(**retry),
+        on_crash=OnCrash(values["on_crash"]),
+        max_crashes=values["max_crashes"],
+    )
+
+
+def _schedule(schedule: Schedule) -> dict[str, object]:
+    match schedule:
+        case Every():
+            every: dict[str, object] = {"every": schedule.interval // MICROSECOND}
+            return every | {"mode": schedule.mode.value, "align": schedule.align}
+        case Cron():
+            cron: dict[str, object] = {"cron": list(schedule.expressions)}
+            return cron | {"timezone": schedule.timezone, "seed": schedule.seed}
+        case At():
+            return {"at": [microseconds(at) for at in schedule.instants]}
+        case _:
+            raise TypeError(f"cannot store a schedule of type {type(schedule).__name__}")
+
+
+def _schedule_from(values: dict[str, Any]) -> Schedule:
+    if "every" in values:
+        interval = timedelta(microseconds=values["every"])
+        return Every(interval, Mode(values["mode"]), values["align"])
+    if "cron" in values:
+        return Cron(tuple(values["cron"]), values["timezone"], values["seed"])
+    return At(tuple(EPOCH + at * MICROSECOND for at in values["at"]))
