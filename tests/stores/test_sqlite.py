@@ -180,9 +180,9 @@ def test_a_store_whose_file_is_gone_is_unavailable_and_not_made_anew(
     file_store.commit(new(run))
     break_connection(file_store)
     (tmp_path / "t.db").rename(tmp_path / "away.db")
-    with pytest.raises(StoreUnavailable, match="unable to open"):
+    with pytest.raises(StoreUnavailable, match="put it back"):
         file_store.load()
-    with pytest.raises(StoreUnavailable, match="unable to open"):
+    with pytest.raises(StoreUnavailable, match="put it back"):
         file_store.commit(new(a_run()))
     assert not (tmp_path / "t.db").exists()
     (tmp_path / "away.db").rename(tmp_path / "t.db")
