@@ -12,7 +12,8 @@ TaskdError
 │   ├── StoreLocked                another process owns the store
 │   ├── StoreUnusable              newer, corrupt, read-only, or not a store at all
 │   ├── StoreRefused               compare-and-set failed: somebody else moved a row
-│   └── StoreUnavailable           the commit failed, or its outcome is unknown
+│   └── StoreUnavailable           the store cannot be read or written now
+│       └── StoreDoubtful          whether a commit was written is not known yet
 ├── TaskFailed                     a task's result was asked for and it has none, but an error
 ├── Stopped                        the scheduler is shut down, or shutting down
 ├── NoDaemon                       nothing answers on the control socket
@@ -175,7 +176,11 @@ class StoreRefused(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """A commit failed or its outcome is unknown (disk full, I/O error)."""
+    """The store cannot be read or written now (disk full, I/O error); a commit wrote nothing."""
+
+
+class StoreDoubtful(StoreUnavailable):
+    """A commit failed so that nobody can tell yet if it was written: the store's `settled` will."""
 
 
 class TaskFailed(TaskdError):

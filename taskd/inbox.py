@@ -11,9 +11,10 @@ from datetime import timedelta
 from itertools import count
 from typing import TypeAlias, TypeVar
 
-from taskd.core.messages import AnyRequest, Input, Reply, Ticket
+from taskd.core.messages import AnyRequest, Input, Ticket
 from taskd.core.ports import Wakeup
 from taskd.core.run import Run
+from taskd.core.turn import Reply
 from taskd.errors import Stopped
 
 
@@ -40,8 +41,15 @@ class Stop:
     grace: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Forget now what is too old; answered when that is done."""
+
+    answer: Future[object]
+
+
 T = TypeVar("T")
-Message: TypeAlias = Input | Query | Watch | Stop
+Message: TypeAlias = Input | Query | Watch | Sweep | Stop
 
 
 class Inbox:
@@ -93,6 +101,12 @@ class Inbox:
         self.post(Watch(task, answer))
         return answer
 
+    def sweep(self) -> Future[object]:
+        """Have what is too old forgotten now; the future is done when it is."""
+        answer = Future[object]()
+        self.post(Sweep(answer))
+        return answer
+
     # -- the loop's side ------------------------------------------------------------------------
 
     def take(self) -> Iterator[Message]:
@@ -132,7 +146,7 @@ class Inbox:
     def _refuse_all(self) -> None:
         waiting: list[Future[object] | Future[Run]] = []
         messages = _until_empty(self._messages.popleft)
-        waiting.extend(item.answer for item in messages if isinstance(item, Query | Watch))
+        waiting.extend(item.answer for item in messages if isinstance(item, Query | Watch | Sweep))
         waiting.extend(answer for _, answer in _until_empty(self._answers.popitem))
         for _, answers in _until_empty(self._watches.popitem):
             waiting.extend(answers)

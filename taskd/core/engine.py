@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskd.core.job import JobName
 from taskd.core.ledger import Ledger
@@ -21,18 +21,17 @@ from taskd.core.messages import (
     Marked,
     Refilled,
     Refused,
-    Reply,
     Request,
     Restored,
     Retried,
     RunStopped,
-    Start,
-    Turn,
+    StoreHealed,
     Wanted,
 )
 from taskd.core.planning import drop_missed, plan, rescued, stepped
 from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.requests import answer, release
+from taskd.core.retention import DEFAULT_RETENTION
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import (
     MICROSECOND,
@@ -46,6 +45,7 @@ from taskd.core.run import (
     start,
 )
 from taskd.core.settling import settle
+from taskd.core.turn import Note, Reply, Start, Turn
 from taskd.errors import Stopped, TaskdError
 
 
@@ -121,6 +121,12 @@ class Engine:
         absent = tuple(run for run in runs if run not in self._ledger.runs)
         return Wanted(absent, tuple(marks), tuple(receipts))
 
+    def kept_for(self, job: str | None) -> tuple[timedelta, timedelta]:
+        """How long finished runs of a job, or of tasks, are kept: see `Retention`."""
+        record = self._ledger.jobs.get(JobName(job)) if job else None
+        kept = record.job.retention if record else DEFAULT_RETENTION
+        return kept.success, kept.failed
+
     @property
     def running(self) -> frozenset[RunId]:
         """The runs that occupy a slot."""
@@ -142,6 +148,9 @@ class Engine:
                 self._finish(item)
             case ClockStepped():
                 self._step_clock(item)
+            case StoreHealed():
+                note = Note("store.healed", {"error": item.error, "since": item.since.isoformat()})
+                self._ledger.turn.changes.notes.append(note)
             case Refused():
                 self._pass_over(item, now)
             case Draining():
@@ -214,6 +223,8 @@ class Engine:
             )
 
     def _step_clock(self, step: ClockStepped) -> None:
+        note = Note("clock.stepped", {"by_s": step.by.total_seconds()})
+        self._ledger.turn.changes.notes.append(note)
         for record in list(self._ledger.jobs.values()):
             self._replace(record, stepped(record, step.by))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NewType
 
+from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.schedule import Schedule
 from taskd.errors import InvalidJob
@@ -86,6 +87,7 @@ class Job:
     executor: Executor = Executor.THREAD
     failure: FailurePolicy = DEFAULT_FAILURE
     pause_after_failures: int | None = None
+    retention: Retention = DEFAULT_RETENTION
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or self.name in {".", ".."}:

@@ -14,10 +14,11 @@ from datetime import datetime
 
 from taskd.core.backlog import Backlog
 from taskd.core.job import JobName
-from taskd.core.messages import Changes, Found, JobChange, Mark, Page, Receipt, RunChange, Turn
+from taskd.core.messages import Found, Page, Receipt
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
+from taskd.core.turn import Changes, JobChange, Mark, RunChange, Turn
 from taskd.core.zones import EPOCH
 from taskd.errors import UnknownTask
 

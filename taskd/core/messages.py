@@ -1,21 +1,18 @@
-"""The few words where the core meets a world that can fail: inputs, and what one turn asks for.
-
-A turn answers with changes to commit and, for after that commit, runs to start, runs to interrupt
-and replies to give. Nothing of that may happen before the commit.
+"""The few words in which the core is told of the world: what the store holds, what has happened,
+and what somebody asks for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NewType, TypeAlias
 
 from taskd.core.job import Call, Job, JobName, Source, check_priority
-from taskd.core.record import JobRecord, Skip
+from taskd.core.record import JobRecord
 from taskd.core.retry import FailurePolicy
-from taskd.core.run import Attempt, Outcome, Result, Run, RunError, RunId
-from taskd.errors import TaskdError
+from taskd.core.run import Outcome, Result, Run, RunError, RunId
 
 Ticket = NewType("Ticket", int)
 """Names the one who waits for a reply; 0 when nobody does."""
@@ -118,6 +115,14 @@ class ClockStepped:
     """The wall clock was set forward by `by` (back, where negative)."""
 
     by: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealed:
+    """The store can be written again, after `error` kept it from that since `since`."""
+
+    error: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,94 +302,8 @@ Input: TypeAlias = (
     | Found
     | AttemptFinished
     | ClockStepped
+    | StoreHealed
     | Draining
     | HandedBack
     | AnyRequest
 )
-
-# -- what a turn asks for ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RunChange:
-    """A run's row before this turn (None: it is new) and after it."""
-
-    before: Run | None
-    after: Run
-    actor: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobChange:
-    """A job's row before this turn (None: new) and after it (None: removed)."""
-
-    before: JobRecord | None
-    after: JobRecord | None
-    actor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A key that `run` was the first to name in `scope`: see `current_run.once`."""
-
-    scope: str
-    key: str
-    run: RunId
-    at: datetime
-
-
-@dataclass(slots=True)
-class Changes:
-    """Everything that one turn writes, in one transaction: the rows, and the journal of them."""
-
-    at: datetime
-    runs: dict[RunId, RunChange] = field(default_factory=dict)
-    jobs: dict[JobName, JobChange] = field(default_factory=dict)
-    attempts: list[Attempt] = field(default_factory=list)
-    skips: dict[tuple[JobName, datetime], Skip] = field(default_factory=dict)
-    marks: dict[tuple[str, str], Mark] = field(default_factory=dict)
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        decided = self.runs or self.jobs or self.attempts or self.skips
-        return bool(decided or self.marks or self.receipts)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Hand an attempt to the executor.
-
-    With `carry` the last succeeded result replaces the first argument: `carried`, as JSON, where
-    there was one; a scheduler in memory keeps the object itself.
-    """
-
-    run: Run
-    call: Call
-    carry: bool = False
-    carried: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupt:
-    """Ask a running attempt to end."""
-
-    run: RunId
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to a request: a value of the kind that its docstring names, or an error."""
-
-    ticket: Ticket
-    value: object = None
-    error: TaskdError | None = None
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one turn decided: commit `changes` first, then do the rest in this order."""
-
-    changes: Changes
-    starts: list[Start] = field(default_factory=list)
-    interrupts: list[Interrupt] = field(default_factory=list)
-    replies: list[Reply] = field(default_factory=list)

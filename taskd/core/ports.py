@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeAlias
 
-from taskd.core.messages import Changes, Found, Page, Start, Wanted
+from taskd.core.messages import Found, Page, Wanted
 from taskd.core.record import JobRecord
 from taskd.core.run import Run, RunId
+from taskd.core.turn import Changes, Start
+
+Keep: TypeAlias = Callable[[str | None], tuple[timedelta, timedelta]]
 
 
 class Wakeup(Protocol):
@@ -94,7 +97,20 @@ class Store(Protocol):
 
         Raises:
             StoreRefused: A row is not as `changes` believes; nothing was written.
-            StoreUnavailable: It failed, or its outcome is unknown.
+            StoreUnavailable: It failed, and nothing of it is written.
+            StoreDoubtful: It failed, and nobody knows yet if it is written: `settled` will tell.
+        """
+        ...
+
+    def settled(self) -> bool | None:
+        """Tell what became of a doubtful commit: written, or not; None: not known yet."""
+        ...
+
+    def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
+        """Look at `batch` rows, forget what is too old; return whether the sweep goes on.
+
+        `keep` gives for a job's name, None for tasks, how long to keep what went well and what
+        failed. Raises what `commit` does.
         """
         ...
 

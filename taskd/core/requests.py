@@ -18,7 +18,6 @@ from taskd.core.messages import (
     AnyRequest,
     Checkpointed,
     Dismissed,
-    Interrupt,
     JobRemoved,
     JobsDefined,
     JobStopped,
@@ -34,6 +33,7 @@ from taskd.core.receipts import recall, receipt
 from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
+from taskd.core.turn import Interrupt
 from taskd.core.within import checkpoint, mark
 from taskd.errors import Conflict
 

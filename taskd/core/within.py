@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from taskd.core.ledger import Ledger
-from taskd.core.messages import Checkpointed, Mark, Marked
+from taskd.core.messages import Checkpointed, Marked
 from taskd.core.run import Run, RunId, RunState
+from taskd.core.turn import Mark
 from taskd.errors import Conflict
 
 

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from types import MappingProxyType, TracebackType
 from typing import TypeVar, cast
 
-from taskd.core.messages import AttemptFinished, Start
+from taskd.core.messages import AttemptFinished
 from taskd.core.run import Outcome, Result, Run, RunError
+from taskd.core.turn import Start
 from taskd.errors import Cancel, NotImportable, Retry
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import LocalCall, Objects

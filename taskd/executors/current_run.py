@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Final
 
-from taskd.core.messages import AnyRequest, Checkpointed, Marked, Start
+from taskd.core.messages import AnyRequest, Checkpointed, Marked
+from taskd.core.turn import Start
 from taskd.inbox import Inbox
 
 CHECKPOINT_LIMIT: Final = 1024 * 1024  # characters of JSON; it is in the run's row and the journal

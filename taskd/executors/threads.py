@@ -8,8 +8,8 @@ from contextvars import Context
 from datetime import datetime
 from queue import SimpleQueue
 
-from taskd.core.messages import Start
 from taskd.core.run import RunId
+from taskd.core.turn import Start
 from taskd.executors.call import End, perform
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode

@@ -55,8 +55,14 @@ def connect(path: Path | None, *, synchronous: str) -> sqlite3.Connection:
             db.close()
         if isinstance(error, StoreError):
             raise
-        raise StoreUnusable(place, str(error), _fix(error.sqlite_errorname)) from error
+        raise unusable(path, error) from error
     return db
+
+
+def unusable(path: Path | None, error: Exception) -> StoreUnusable:
+    """Return what to tell of a database that failed while it was opened."""
+    name = error.sqlite_errorname if isinstance(error, sqlite3.Error) else ""
+    return StoreUnusable(MEMORY if path is None else str(path), str(error), _fix(name))
 
 
 def _fix(error_name: str) -> str:

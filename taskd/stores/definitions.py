@@ -8,6 +8,7 @@ from typing import Any
 
 from taskd.core.cron import Cron
 from taskd.core.job import Call, Executor, Job, JobName, Source
+from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import (
     DEFAULT_FAILURE,
     Backoff,
@@ -39,6 +40,9 @@ def definition(job: Job) -> dict[str, object]:
         values["failure"] = failure_values(job.failure)
     if job.pause_after_failures is not None:
         values["pause_after_failures"] = job.pause_after_failures
+    if job.retention != DEFAULT_RETENTION:
+        kept = (job.retention.success, job.retention.failed)
+        values["retention"] = [time // MICROSECOND for time in kept]
     return values
 
 
@@ -58,6 +62,11 @@ def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
         executor=Executor(values.get("executor", Executor.THREAD.value)),
         failure=failure_from(values["failure"]) if "failure" in values else DEFAULT_FAILURE,
         pause_after_failures=values.get("pause_after_failures"),
+        retention=(
+            Retention(*(time * MICROSECOND for time in values["retention"]))
+            if "retention" in values
+            else DEFAULT_RETENTION
+        ),
     )
 
 

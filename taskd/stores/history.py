@@ -10,6 +10,7 @@ from taskd.core.job import JobName
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Run, RunId, RunState, microseconds
 from taskd.stores import rows
+from taskd.stores.events import Event, event_from
 
 IDS_IN_A_STATEMENT = 500  # of the 32,766 variables SQLite allows
 
@@ -95,6 +96,17 @@ class History:
         """Return the ended attempts of a run, in order."""
         statement = "SELECT * FROM attempts WHERE run = ? ORDER BY number"
         return [rows.attempt_from(row) for row in self._db.execute(statement, (run,))]
+
+    def events(
+        self, after: int, limit: int, *, job: str | None = None, run: str | None = None
+    ) -> list[Event]:
+        """Return at most `limit` events that follow the `after`-th: all, a job's, or a run's."""
+        terms = {"job = ?": job, "run = ?": run}
+        asked = {term: value for term, value in terms.items() if value is not None}
+        where = " AND ".join(["seq > ?", *asked])
+        statement = f"SELECT * FROM events WHERE {where} ORDER BY seq LIMIT ?"
+        found = self._db.execute(statement, (after, *asked.values(), limit))
+        return [event_from(row) for row in found]
 
     def skips(self, job: JobName) -> list[Skip]:
         """Return the decisions to skip occurrences of a job, in order."""

@@ -32,6 +32,11 @@ def migrate(db: sqlite3.Connection, path: str) -> None:
         _apply(db, script, number)
 
 
+def newest_version() -> int:
+    """Return the version of the schema that this taskd makes."""
+    return len(_steps())
+
+
 def _apply(db: sqlite3.Connection, script: str, number: int) -> None:
     db.execute("BEGIN IMMEDIATE")
     try:

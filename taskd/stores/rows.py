@@ -1,15 +1,15 @@
-"""Rows: the store's columns to and from the core's dataclasses, and the journal's of a change."""
+"""Rows: the store's columns to and from the core's dataclasses."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from taskd.core.job import JobName, Source
-from taskd.core.messages import Changes, JobChange, Key, Mark, Receipt, RunChange
+from taskd.core.messages import Key, Receipt
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import (
     Attempt,
@@ -22,6 +22,7 @@ from taskd.core.run import (
     RunState,
     microseconds,
 )
+from taskd.core.turn import Mark
 from taskd.core.zones import EPOCH
 from taskd.stores.definitions import (
     call_from,
@@ -94,7 +95,6 @@ ATTEMPT_COLUMNS: Final = [
 MARK_COLUMNS: Final = ["scope", "key", "run", "at"]
 RECEIPT_COLUMNS: Final = ["key", "fingerprint", "at", "jobs", "runs"]
 SKIP_COLUMNS: Final = ["job", "first_at", "last_at", "count", "reason", "decided_at"]
-EVENT_COLUMNS: Final = ["at", "actor", "kind", "job", "run", "data"]
 
 
 def instant(microseconds_since_epoch: int) -> datetime:
@@ -321,72 +321,3 @@ def skip_from(row: Columns) -> Skip:
         reason=SkipReason(row["reason"]),
         decided_at=instant(row["decided_at"]),
     )
-
-
-# -- the journal --------------------------------------------------------------------------------
-
-
-def event_rows(changes: Changes) -> Iterator[Row]:
-    """Yield the journal's rows for one commit, in the order of EVENT_COLUMNS.
-
-    Each event holds the columns that changed, with their new values, so that folding the journal
-    gives the tables. What a run's event moved in its job (cursor, counters) is told with it.
-    """
-    at = microseconds(changes.at)
-    told: dict[JobName, dict[str, object]] = {}
-    for name, job in changes.jobs.items():
-        kind, moved = _job_event(job)
-        if kind == "job.advanced":
-            told[name] = moved
-        else:
-            yield at, job.actor, kind, name, None, _json({"job": moved})
-    ended = {attempt.run: attempt_row(attempt) for attempt in changes.attempts}
-    for run in changes.runs.values():
-        data = {"run": _run_delta(run)}
-        if run.after.id in ended:
-            data["attempt"] = dict(zip(ATTEMPT_COLUMNS, ended[run.after.id], strict=True))
-        if run.after.job in told:
-            data["job"] = told.pop(run.after.job)
-        yield (
-            at,
-            run.actor,
-            f"run.{run.after.state.lower()}",
-            run.after.job,
-            run.after.id,
-            _json(data),
-        )
-    for skip in changes.skips.values():
-        data = {"skip": dict(zip(SKIP_COLUMNS, skip_row(skip), strict=True))}
-        if skip.job in told:
-            data["job"] = told.pop(skip.job)
-        yield at, "taskd", "occurrence.skipped", skip.job, None, _json(data)
-    for mark in changes.marks.values():
-        data = {"mark": dict(zip(MARK_COLUMNS, mark_row(mark), strict=True))}
-        yield at, "taskd", "run.marked", None, mark.run, _json(data)
-    for name, moved in told.items():
-        yield at, changes.jobs[name].actor, "job.advanced", name, None, _json({"job": moved})
-
-
-def _run_delta(change: RunChange) -> dict[str, object]:
-    after = run_row(change.after)
-    if change.before is None:
-        return {c: v for c, v in zip(RUN_COLUMNS, after, strict=True) if v not in (None, "")}
-    return _delta(RUN_COLUMNS, run_row(change.before), after)
-
-
-def _job_event(change: JobChange) -> tuple[str, dict[str, object]]:
-    before, after = change.before, change.after
-    if after is None:
-        return "job.removed", {}
-    if before is None:
-        return "job.added", dict(zip(JOB_COLUMNS, job_row(after), strict=True))
-    if before.job is not after.job:
-        return "job.changed", _delta(JOB_COLUMNS, job_row(before), job_row(after))
-    moved = _delta(STANDING_COLUMNS, standing_row(before), standing_row(after))
-    if before.state is after.state:
-        return "job.advanced", moved
-    return "job.resumed" if after.state is JobState.ACTIVE else f"job.{after.state.value}", moved
-
-
-def _delta(columns: list[str], before: Row, after: Row) -> dict[str, object]:
-    return {c: a for c, b, a in zip(columns, before, after, strict=True) if a != b}

@@ -15,14 +15,19 @@ from datetime import datetime
 from pathlib import Path
 
 from taskd.core.job import JobName
-from taskd.core.messages import Changes, Found, JobChange, Page, RunChange, Wanted
+from taskd.core.messages import Found, Page, Wanted
+from taskd.core.ports import Keep
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
-from taskd.errors import StoreRefused, StoreUnavailable, StoreUnusable
+from taskd.core.turn import Changes, JobChange, RunChange
+from taskd.errors import StoreRefused, StoreUnavailable
 from taskd.stores import rows
-from taskd.stores.connection import connect, create
+from taskd.stores.connection import create
+from taskd.stores.events import event_rows
 from taskd.stores.history import History
 from taskd.stores.lock import StoreLock
+from taskd.stores.retention import Retention
+from taskd.stores.writer import Transaction, Writer
 
 
 def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
@@ -33,6 +38,9 @@ def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
 def _assign(columns: Iterable[str]) -> str:
     return ", ".join(f"{column} = ?" for column in columns)
 
+
+PRUNED_AT_ONCE = 200
+"""Rows or events in a step of `prune`: a few milliseconds of the writer's time."""
 
 LIVE = "('PENDING', 'QUEUED', 'RUNNING', 'RETRYING')"
 LOAD_JOBS = "SELECT * FROM jobs ORDER BY name"
@@ -50,7 +58,6 @@ LOAD_QUEUED = (
     "SELECT * FROM runs INDEXED BY runs_queued "
     "WHERE job IS NULL AND crashes = 0 AND state = 'QUEUED' ORDER BY rank, id LIMIT ?"
 )
-LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM events"
 FIND_MARK = "SELECT 1 FROM marks WHERE scope = ? AND key = ?"
 FIND_RECEIPT = "SELECT * FROM receipts WHERE key = ?"
 FIND_RUN = "SELECT * FROM runs WHERE id = ?"
@@ -73,7 +80,6 @@ PUT_SKIP = _insert(
 )
 INSERT_MARK = _insert("marks", rows.MARK_COLUMNS)
 INSERT_RECEIPT = _insert("receipts", rows.RECEIPT_COLUMNS)
-INSERT_EVENT = _insert("events", rows.EVENT_COLUMNS)
 
 
 class SqliteStore:
@@ -90,13 +96,13 @@ class SqliteStore:
     def __init__(self, path: Path | None, *, full_durability: bool = True) -> None:
         # Two names of one file are one store: SQLite's own side files go by the real one, too.
         self.path = path.resolve() if path is not None else None
-        self._synchronous = "FULL" if full_durability else "NORMAL"
+        synchronous = "FULL" if full_durability else "NORMAL"
         self._lock = StoreLock(self.path) if self.path is not None else None
-        self._is_dropped = False
         try:
             if self.path is not None:
                 create(self.path)
-            self._db = connect(self.path, synchronous=self._synchronous)
+            self._retention = Retention()
+            self._writer = Writer(self.path, synchronous=synchronous)
         except BaseException:
             if self._lock is not None:
                 self._lock.release()
@@ -123,11 +129,6 @@ class SqliteStore:
         """Return those of the runs that exist."""
         with self._guard():
             return tuple(found for run in runs for found in self._runs(FIND_RUN, run))
-
-    def head(self) -> int:
-        """Return the sequence number of the journal's last event, 0 when there is none."""
-        with self._guard():
-            return int(self._db.execute(LAST_EVENT).fetchone()[0])
 
     def look_up(self, wanted: Wanted) -> Found:
         """Return what there is of what is wanted, and the runs that receipts name."""
@@ -167,43 +168,62 @@ class SqliteStore:
 
         Raises:
             StoreRefused: A row is not as `changes` believes; nothing was written.
-            StoreUnavailable: It failed, or its outcome is unknown: reading tells.
+            StoreUnavailable: It failed; nothing was written.
+            StoreDoubtful: It failed, and `settled` will tell if it was written.
         """
-        self._revive()
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._write(changes)
-            self._db.execute("COMMIT")
+            with self._writer.transaction() as transaction:
+                self._write(transaction, changes)
         except sqlite3.IntegrityError as error:
-            self._roll_back()
             raise StoreRefused(str(error), self._decided(changes)) from error
-        except sqlite3.Error as error:
-            self._drop()
-            raise StoreUnavailable(f"cannot write the store: {error}") from error
         # Text that UTF-8 cannot carry, a number of more than 64 bits, what is not JSON.
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            self._roll_back()
             raise StoreRefused(f"cannot be kept in the store: {error}") from error
-        except BaseException:
-            self._roll_back()
-            raise
+
+    def prune(self, now: datetime, keep: Keep, batch: int = PRUNED_AT_ONCE) -> bool:
+        """Take one small step to forget what is older than `keep` says; return if there is more.
+
+        It looks at `batch` rows or events and takes a time in proportion. With the step that
+        returns False a sweep is over; the next step begins another.
+
+        Raises:
+            StoreRefused: The journal cannot be read; `verify` tells more. Nothing was written.
+            StoreUnavailable, StoreDoubtful: As for `commit`.
+        """
+        try:
+            with self._writer.transaction() as transaction:
+                return self._retention.step(transaction, now, keep, batch)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreRefused(f"the journal cannot be cut: {error!r}; run taskd verify") from error
+
+    def settled(self) -> bool | None:
+        """Tell what became of a commit that was doubtful: written, or not; None: not known yet."""
+        return self._writer.settled()
+
+    def head(self) -> int:
+        """Return the sequence of the last event of the journal, 0 where there is none."""
+        return self._writer.head.seq
 
     def close(self) -> None:
         """Let go of the file and its lock."""
-        self._db.close()
+        self._writer.close()
         if self._lock is not None:
             self._lock.release()
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _write(self, changes: Changes) -> None:
+    @property
+    def _db(self) -> sqlite3.Connection:
+        return self._writer.db
+
+    def _write(self, transaction: Transaction, changes: Changes) -> None:
         self._write_jobs(changes.jobs.values())
         self._write_runs(changes.runs.values())
         self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
         self._db.executemany(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
         self._db.executemany(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
         self._db.executemany(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
-        self._db.executemany(INSERT_EVENT, rows.event_rows(changes))
+        transaction.append(event_rows(changes))
 
     def _write_jobs(self, changes: Iterable[JobChange]) -> None:
         added, defined, moved, removed = [], [], [], []
@@ -265,29 +285,7 @@ class SqliteStore:
     @contextmanager
     def _guard(self) -> Iterator[None]:
         try:
-            self._revive()
+            self._writer.ready()
             yield
         except sqlite3.Error as error:
             raise StoreUnavailable(f"cannot read the store: {error}") from error
-
-    def _revive(self) -> None:
-        """Connect again where a failure dropped the connection; the lock was kept meanwhile."""
-        if not self._is_dropped:
-            return
-        try:
-            self._db = connect(self.path, synchronous=self._synchronous)
-        except StoreUnusable as error:
-            raise StoreUnavailable(str(error)) from error
-        self._is_dropped = False
-
-    def _drop(self) -> None:
-        """Let go of a connection whose last commit may or may not have happened: the file knows."""
-        if self.path is None:
-            self._roll_back()
-            return
-        self._is_dropped = True
-        self._db.close()
-
-    def _roll_back(self) -> None:
-        if self._db.in_transaction:  # some errors make SQLite roll back by itself
-            self._db.execute("ROLLBACK")

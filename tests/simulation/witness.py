@@ -7,9 +7,9 @@ from enum import Enum
 from typing import Final, Protocol
 
 from taskd.core.job import JobName
-from taskd.core.messages import Changes, RunChange
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, RunState
+from taskd.core.turn import Changes, RunChange
 from tests.simulation.follower import MICROSECOND, Follower, Segment
 from tests.simulation.journal import is_path
 

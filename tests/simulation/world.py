@@ -15,20 +15,12 @@ from random import Random
 
 from taskd.core.engine import Engine
 from taskd.core.job import Job, Source
-from taskd.core.messages import (
-    AnyRequest,
-    AttemptFinished,
-    Changes,
-    Found,
-    JobsDefined,
-    Page,
-    Start,
-    Wanted,
-)
-from taskd.core.ports import Wakeup
+from taskd.core.messages import AnyRequest, AttemptFinished, Found, JobsDefined, Page, Wanted
+from taskd.core.ports import Keep, Wakeup
 from taskd.core.record import JobRecord
 from taskd.core.run import MICROSECOND, Outcome, Run, RunError, RunId
-from taskd.errors import StoreUnavailable, TaskdError
+from taskd.core.turn import Changes, Start
+from taskd.errors import StoreDoubtful, StoreUnavailable, TaskdError
 from taskd.inbox import Inbox
 from taskd.loop import Loop
 from taskd.stores.sqlite import SqliteStore
@@ -155,8 +147,14 @@ class FailingStore:
             self._world.witness.committed(changes)
         if is_written is not None:
             self.has_failed = True
-            raise StoreUnavailable("scripted")
+            raise StoreDoubtful("scripted") if is_written else StoreUnavailable("scripted")
         self._world.crash_point()
+
+    def settled(self) -> bool | None:
+        return True
+
+    def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
+        return self._inner.prune(now, keep, batch)
 
     def close(self) -> None:
         self._inner.close()
@@ -215,11 +213,7 @@ class World:
         return self.loading
 
     def set_clock(self, by: timedelta) -> None:
-        """Set the wall clock forward, or back.
-
-        Not while a commit may be written and not say so: taskd would move its grids twice.
-        """
-        self.store.failures = [is_written for is_written in self.store.failures if not is_written]
+        """Set the wall clock forward, or back."""
         self.clock.offset += by
         self.witness.clock_was_set(by)
 

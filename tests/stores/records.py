@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from taskd.core.cron import Cron
 from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import Changes, JobChange, RunChange
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import Attempt, Origin, Outcome, Result, Run, RunError, RunId, RunState
 from taskd.core.schedule import At, Every, Mode, Schedule
+from taskd.core.turn import Changes, JobChange, RunChange
 from taskd.ids import new_id
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)

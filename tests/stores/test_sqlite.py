@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from taskd.core.job import JobName
-from taskd.core.messages import RunChange
 from taskd.core.run import RunState
+from taskd.core.turn import RunChange
 from taskd.errors import StoreLocked, StoreRefused, StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.history import History
@@ -181,9 +181,9 @@ def test_a_store_whose_file_is_gone_is_unavailable_and_not_made_anew(
     file_store.commit(new(run))
     break_connection(file_store)
     (tmp_path / "t.db").rename(tmp_path / "away.db")
-    with pytest.raises(StoreUnavailable, match="unable to open"):
+    with pytest.raises(StoreUnavailable, match="put it back"):
         file_store.load()
-    with pytest.raises(StoreUnavailable, match="unable to open"):
+    with pytest.raises(StoreUnavailable, match="put it back"):
         file_store.commit(new(a_run()))
     assert not (tmp_path / "t.db").exists()
     (tmp_path / "away.db").rename(tmp_path / "t.db")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskd.core.job import Call, JobName
-from taskd.core.messages import JobChange, RunChange
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
+from taskd.core.turn import JobChange, RunChange
 from taskd.errors import StoreRefused
 from taskd.stores.rows import RUN_COLUMNS
 from taskd.stores.sqlite import SqliteStore

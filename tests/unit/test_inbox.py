@@ -8,8 +8,9 @@ import pytest
 
 from taskd.clock import Wakeup
 from taskd.core.job import JobName
-from taskd.core.messages import JobRemoved, Reply
+from taskd.core.messages import JobRemoved
 from taskd.core.run import Origin, Run, RunState
+from taskd.core.turn import Reply
 from taskd.errors import Conflict, Stopped
 from taskd.ids import new_id
 from taskd.inbox import Inbox, Query, Stop, Watch

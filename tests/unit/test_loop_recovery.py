@@ -17,20 +17,12 @@ import pytest
 from taskd.clock import SystemClock
 from taskd.core.engine import Engine
 from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import (
-    Added,
-    AttemptFinished,
-    Changes,
-    Found,
-    Page,
-    Start,
-    Task,
-    Triggered,
-    Wanted,
-)
+from taskd.core.messages import Added, AttemptFinished, Found, Page, Task, Triggered, Wanted
+from taskd.core.ports import Keep
 from taskd.core.record import JobRecord
 from taskd.core.run import Attempt, Outcome, Result, Run, RunId, RunState
-from taskd.errors import Stopped, StoreUnavailable
+from taskd.core.turn import Changes, Start
+from taskd.errors import Stopped, StoreDoubtful, StoreUnavailable
 from taskd.ids import new_id
 from taskd.inbox import Inbox
 from taskd.loop import Loop
@@ -100,8 +92,16 @@ class Unsure:
         if when != "before":
             self.inner.commit(changes)
             self.commits += 1
+        if when == "before":
+            raise StoreUnavailable("failed before the commit")
         if when:
-            raise StoreUnavailable(f"failed {when} the commit")
+            raise StoreDoubtful("failed after the commit")
+
+    def settled(self) -> bool | None:
+        return True
+
+    def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
+        return self.inner.prune(now, keep, batch)
 
     def close(self) -> None:
         self.inner.close()
@@ -238,16 +238,20 @@ def test_a_result_waits_until_the_disk_has_room_and_others_go_on(
     assert len(complaints) <= 3, "it does not repeat itself each turn"
 
 
-def test_a_run_whose_start_may_or_may_not_be_written_is_handed_back_and_runs(bench: Bench) -> None:
+def test_a_run_whose_start_turns_out_to_be_written_is_started_once(bench: Bench) -> None:
     bench.store.fail_commits = ["after"]
-    bench.inbox.post(Added(tasks=(a_task(),)))
+    answer = bench.inbox.ask(Added(tasks=(a_task(),)))
+    bench.step()
+    with pytest.raises(StoreDoubtful):
+        answer.result(0)
+    assert bench.executor.started == []
     bench.step()
     (run,) = bench.executor.started
-    assert run.attempt == 2
-    assert [attempt.outcome for attempt in bench.attempts(run)] == [Outcome.RELEASED]
+    assert run.attempt == 1
     bench.executor.end(run)
     bench.step()
     assert bench.run(run).state is RunState.SUCCEEDED
+    assert len(bench.attempts(run)) == 1
 
 
 def test_an_end_that_was_written_without_our_knowing_is_told_once(bench: Bench) -> None:
@@ -256,6 +260,7 @@ def test_an_end_that_was_written_without_our_knowing_is_told_once(bench: Bench) 
     bench.step()
     bench.store.fail_commits = ["after"]
     bench.executor.end(run)
+    bench.step()
     bench.step()
     assert end.result(0).state is RunState.SUCCEEDED
     bench.step()

@@ -14,11 +14,11 @@ from taskd.core.messages import (
     Page,
     Restored,
     Ticket,
-    Turn,
 )
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Outcome, Result, Run, RunId, RunState
 from taskd.core.schedule import Schedule
+from taskd.core.turn import Turn
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

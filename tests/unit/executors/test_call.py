@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from taskd.core.job import Call, JobName
-from taskd.core.messages import Start
 from taskd.core.run import Origin, Outcome, Result, Run, RunState
+from taskd.core.turn import Start
 from taskd.errors import NotImportable
 from taskd.executors.call import RESULT_LIMIT, TEXT_LIMIT, End, perform, resolve
 from taskd.executors.loaded_code import LoadedCode

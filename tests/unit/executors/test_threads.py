@@ -15,8 +15,9 @@ import pytest
 from taskd import current_run
 from taskd.clock import SystemClock
 from taskd.core.job import Call, JobName
-from taskd.core.messages import AttemptFinished, Start
+from taskd.core.messages import AttemptFinished
 from taskd.core.run import Origin, Outcome, Run, RunId, RunState
+from taskd.core.turn import Start
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
 from taskd.ids import new_id

@@ -112,7 +112,8 @@ CREATE TABLE skips (
   PRIMARY KEY (job, first_at)
 ) STRICT, WITHOUT ROWID;
 
--- The journal: what changed, in the order of the commits; never updated.
+-- The journal: what changed, in the order of the commits; never updated. Each event's hash is over
+-- the hash before and all of its columns, so that none can be changed, moved or removed unseen.
 CREATE TABLE events (
   seq   INTEGER PRIMARY KEY,
   at    INTEGER NOT NULL,
@@ -120,5 +121,9 @@ CREATE TABLE events (
   kind  TEXT NOT NULL,
   job   TEXT,
   run   TEXT,
-  data  TEXT NOT NULL
+  data  TEXT NOT NULL,
+  hash  BLOB NOT NULL
 ) STRICT;
+
+-- Where the journal begins: the last of these says it.
+CREATE INDEX events_cut ON events (seq) WHERE kind = 'journal.cut';

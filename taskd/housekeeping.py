@@ -1,0 +1,81 @@
+"""Housekeeper: forgets what is too old, a small step at a time between the turns of the loop."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future
+from datetime import timedelta
+from typing import Final
+
+from taskd.core.ports import Clock, Keep, Store
+from taskd.core.run import MICROSECOND
+from taskd.errors import StoreError
+
+logger = logging.getLogger("taskd.loop")
+
+FIRST: Final = timedelta(seconds=30)  # after the start: others have more to do then
+EVERY: Final = timedelta(hours=1)  # from the end of a sweep to the next
+PAUSE: Final = timedelta(milliseconds=50)  # between steps, for those who run
+LONGEST_STEP_S: Final = 0.010  # half of what a due run may have to wait for
+BATCH: Final = 100
+LARGEST_BATCH: Final = 2000
+
+
+class Housekeeper:
+    """Sweeps the store every hour, and whenever it is asked to. The loop's thread calls it.
+
+    It begins a sweep when the loop is awake in any case: where nothing happens nothing grows.
+    """
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._due = clock.elapsed() + FIRST.total_seconds()
+        self._is_under_way = False
+        self._batch = BATCH
+        self._asked: list[Future[object]] = []
+
+    def left(self) -> timedelta | None:
+        """Return how long until the next step of a sweep that is under way, None when none is."""
+        if not self._is_under_way:
+            return None
+        return timedelta(seconds=max(0.0, self._due - self._clock.elapsed())) + MICROSECOND
+
+    def sweep_now(self, done: Future[object]) -> None:
+        """Begin, or go on with, a sweep; tell when it is over."""
+        self._asked.append(done)
+        self._due, self._is_under_way = self._clock.elapsed(), True
+
+    def step(self, keep: Keep) -> None:
+        """Take the next step if it is due."""
+        began = self._clock.elapsed()
+        if began < self._due:
+            return
+        try:
+            goes_on = self._store.prune(self._clock.now(), keep, self._batch)
+        except StoreError as error:
+            logger.error("cannot keep house: %s", error)
+            self._end(error)
+            return
+        took = self._clock.elapsed() - began
+        if took > LONGEST_STEP_S:
+            self._batch = max(1, self._batch // 2)
+        elif took < LONGEST_STEP_S / 4:
+            self._batch = min(LARGEST_BATCH, self._batch * 2)
+        self._is_under_way = goes_on
+        if goes_on:
+            pause = timedelta(0) if self._asked else PAUSE
+            self._due = self._clock.elapsed() + pause.total_seconds()
+        else:
+            self._end(None)
+
+    def _end(self, error: StoreError | None) -> None:
+        self._is_under_way = False
+        self._due = self._clock.elapsed() + EVERY.total_seconds()
+        asked, self._asked = self._asked, []
+        for done in asked:
+            if done.set_running_or_notify_cancel():
+                if error is not None:
+                    done.set_exception(error)
+                else:
+                    done.set_result(None)

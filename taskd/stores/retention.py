@@ -1,0 +1,177 @@
+"""Retention: forgets old finished runs, old skips, and the journal of what is gone, in small steps.
+
+A sweep passes the runs in the order of their ids, then the skips. Dead letters that nobody let go
+of, and the last run of each job, stay. Then the journal is cut: piece by piece its oldest events
+are removed, and in the same transaction one event tells anew, whole, the rows that they had told
+and that still stand, so that folding what is left gives the tables, after each step.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from taskd.core.ports import Keep
+from taskd.core.run import MICROSECOND, RunState, microseconds
+from taskd.stores.chain import CUT, Cut, Head, read_cut
+from taskd.stores.events import TASKD, event_from, to_json
+from taskd.stores.journal import Key, made, read_row
+from taskd.stores.rows import RUN_COLUMNS
+from taskd.stores.writer import Transaction
+
+PRUNED: Final = "journal.pruned"
+CUT_AT_LEAST: Final = 1000
+"""Events: fewer are not worth a cut."""
+WORTH: Final = 2
+"""A cut begins when it removes this many events for each row that the cut before had to tell anew.
+So, whatever is kept for how long, telling rows anew stays a part of the journal's own writing, and
+the journal holds little more than its age allows and a few times the rows that are kept longer."""
+PIECE: Final = 1024 * 1024
+"""Characters that a step which cuts reads at most, for a result may be large."""
+
+Rows: TypeAlias = dict[str, list[dict[str, object]]]
+
+_DISMISSED = "dismissed_at IS NOT NULL" if "dismissed_at" in RUN_COLUMNS else "0"
+SWEEP_RUNS: Final = (
+    f"SELECT runs.id, runs.job, runs.state, runs.finished_at, {_DISMISSED} AS is_dismissed, "
+    f"runs.id IS jobs.last_run AS is_last "
+    f"FROM runs LEFT JOIN jobs ON jobs.name = runs.job WHERE runs.id > ? ORDER BY runs.id LIMIT ?"
+)
+SWEEP_SKIPS: Final = (
+    "SELECT job, first_at, decided_at FROM skips WHERE (job, first_at) > (?, ?) "
+    "ORDER BY job, first_at LIMIT ?"
+)
+DELETE_RUN: Final = "DELETE FROM runs WHERE id = ?"
+DELETE_ATTEMPTS: Final = "DELETE FROM attempts WHERE run = ?"
+DELETE_SKIP: Final = "DELETE FROM skips WHERE job = ? AND first_at = ?"
+OLDEST_EVENTS: Final = "SELECT * FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+DELETE_EVENTS: Final = "DELETE FROM events WHERE seq <= ?"
+EVENT_TIME: Final = "SELECT at FROM events WHERE seq = ?"
+
+FIRST_SKIP: Final = ("", 0)
+
+
+class Retention:
+    """Where a sweep stands. A new one begins with the oldest run, which is never wrong."""
+
+    def __init__(self) -> None:
+        self._run: str | None = ""  # the last run looked at; None: all are
+        self._skip: tuple[str, int] | None = FIRST_SKIP
+
+    def step(self, transaction: Transaction, now: datetime, keep: Keep, batch: int) -> bool:
+        """Look at `batch` rows or events, forget what is too old; return whether there is more."""
+        at = microseconds(now)
+        if self._run is not None:
+            self._run = self._sweep_runs(transaction, at, keep, batch, after=self._run)
+        elif self._skip is not None:
+            self._skip = self._sweep_skips(transaction, at, keep, batch, after=self._skip)
+        elif not cut_journal(transaction, at, keep(None)[0], batch):
+            self._run, self._skip = "", FIRST_SKIP
+            return False
+        return True
+
+    def _sweep_runs(
+        self, transaction: Transaction, at: int, keep: Keep, batch: int, *, after: str
+    ) -> str | None:
+        found = transaction.db.execute(SWEEP_RUNS, (after, batch)).fetchall()
+        old = [row["id"] for row in found if _is_old(row, at, keep)]
+        _forget(transaction, at, runs=old)
+        return found[-1]["id"] if len(found) == batch else None
+
+    def _sweep_skips(
+        self, transaction: Transaction, at: int, keep: Keep, batch: int, *, after: tuple[str, int]
+    ) -> tuple[str, int] | None:
+        found = transaction.db.execute(SWEEP_SKIPS, (*after, batch)).fetchall()
+        old = [(job, first) for job, first, decided in found if decided < _cutoff(at, keep(job)[0])]
+        _forget(transaction, at, skips=old)
+        return (found[-1]["job"], found[-1]["first_at"]) if len(found) == batch else None
+
+
+def _cutoff(at: int, kept: timedelta) -> int:
+    return at - kept // MICROSECOND  # of integers, for timedelta.max means: for ever
+
+
+def _is_old(row: sqlite3.Row, at: int, keep: Keep) -> bool:
+    state = RunState(row["state"])
+    if not state.is_final or row["is_last"] or row["finished_at"] is None:
+        return False
+    success, failed = keep(row["job"])
+    match state:
+        case RunState.DEAD:
+            return bool(row["is_dismissed"]) and row["finished_at"] < _cutoff(at, failed)
+        case RunState.FAILED:
+            return bool(row["finished_at"] < _cutoff(at, failed))
+        case _:
+            return bool(row["finished_at"] < _cutoff(at, success))
+
+
+def _forget(
+    transaction: Transaction,
+    at: int,
+    *,
+    runs: list[str] | None = None,
+    skips: list[tuple[str, int]] | None = None,
+) -> None:
+    if not runs and not skips:
+        return
+    told = to_json({"runs": runs or [], "skips": skips or []})
+    transaction.append([(at, TASKD, PRUNED, None, None, told)])
+    ids = [(run,) for run in runs or ()]
+    transaction.db.executemany(DELETE_RUN, ids)
+    transaction.db.executemany(DELETE_ATTEMPTS, ids)
+    transaction.db.executemany(DELETE_SKIP, skips or ())
+
+
+# -- the journal ---------------------------------------------------------------------------------
+
+
+def cut_journal(transaction: Transaction, at: int, kept: timedelta, batch: int) -> bool:
+    """Remove the `batch` oldest events that are older than `kept`; return whether it did."""
+    db, cut = transaction.db, read_cut(transaction.db)
+    if cut.until <= cut.at.seq:
+        until = _last_before(db, _cutoff(at, kept), cut.at.seq, transaction.head.seq)
+        if until - cut.at.seq < max(CUT_AT_LEAST, WORTH * cut.kept):
+            return False
+        cut = replace(cut, until=until, kept=0)
+    cut, rows = _oldest(db, cut, batch)
+    told = to_json({"cut": cut.to_json(), "rows": rows})
+    transaction.append([(at, TASKD, CUT, None, None, told)])
+    db.execute(DELETE_EVENTS, (cut.at.seq,))
+    return True
+
+
+def _oldest(db: sqlite3.Connection, cut: Cut, batch: int) -> tuple[Cut, Rows]:
+    """Return the cut after the next few events, and the rows they told that still stand."""
+    rows: Rows = {}
+    seen: set[Key] = set()
+    size = 0
+    for found in db.execute(OLDEST_EVENTS, (cut.at.seq, cut.until, batch)):
+        if size > PIECE:
+            break
+        size += len(found["data"])
+        cut = replace(cut, at=Head(found["seq"], found["hash"]))
+        for key in made(event_from(found)):
+            row = None if key in seen else read_row(db, key)
+            seen.add(key)
+            if row is not None:
+                size += sum(len(value) for value in row.values() if isinstance(value, str))
+                rows.setdefault(key[0], []).append(row)
+    return replace(cut, kept=cut.kept + sum(map(len, rows.values()))), rows
+
+
+def _last_before(db: sqlite3.Connection, instant: int, cut: int, head: int) -> int:
+    """Return a sequence with events up to it older than `instant`, found by bisection.
+
+    Where the clock was set back they are not in the order of time; then it is one of the places
+    where their time passes `instant`, and any place will do.
+    """
+    while cut < head:
+        middle = (cut + head + 1) // 2
+        row = db.execute(EVENT_TIME, (middle,)).fetchone()
+        if row is not None and row["at"] < instant:
+            cut = middle
+        else:
+            head = middle - 1
+    return cut

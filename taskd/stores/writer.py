@@ -1,0 +1,173 @@
+"""Writer: the one connection that writes, and what became of each of its transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from taskd.errors import StoreDoubtful, StoreUnavailable, StoreUnusable
+from taskd.stores.chain import COLUMNS, Head, Tail, read_head
+from taskd.stores.connection import connect, unusable
+from taskd.stores.events import EventRow
+
+INSERT_EVENT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+
+
+class Transaction:
+    """One transaction under way: its connection, and the events that it adds to the journal."""
+
+    def __init__(self, db: sqlite3.Connection, head: Head) -> None:
+        self.db = db
+        self._tail = Tail(head)
+
+    @property
+    def head(self) -> Head:
+        """The place of the last event, those of this transaction included."""
+        return self._tail.head
+
+    def append(self, events: Iterable[EventRow]) -> None:
+        """Add events to the journal."""
+        self.db.executemany(INSERT_EVENT, self._tail.chained(events))
+
+
+class Writer:
+    """Writes the database at `path`, which must be there, or one in memory, for one thread.
+
+    A failed connection is dropped, for only the file tells what of its last transaction is there;
+    the next use opens it again. It never writes to a file that is not, or no longer, at `path`.
+
+    Raises:
+        StoreUnusable: Not a database, newer than this version, not ours, or not writable.
+    """
+
+    def __init__(self, path: Path | None, *, synchronous: str) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self.db = connect(path, synchronous=synchronous)
+        try:
+            self.head = read_head(self.db)
+            self._file = self._file_at_path()
+        except (sqlite3.Error, StoreUnavailable) as error:
+            self.db.close()
+            raise unusable(path, error) from error
+        self._is_dropped = False
+        self._expected: Head | None = None  # what a commit of unknown outcome was to write
+        self._is_written = True
+
+    def ready(self) -> sqlite3.Connection:
+        """Return the connection, opened again where a failure dropped it.
+
+        Raises:
+            StoreUnavailable: It cannot be opened, or what lies there is not what was left.
+        """
+        if self._is_dropped:
+            self._reconnect()
+        return self.db
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Write all of what the block does, or nothing of it where it raises.
+
+        Raises:
+            StoreUnavailable: It failed, and nothing of it is written.
+            StoreDoubtful: It failed, and `settled` will tell if it is written.
+        """
+        db = self.ready()
+        self._check_place()
+        transaction = Transaction(db, self.head)
+        self._is_written = False
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield transaction
+        except sqlite3.IntegrityError:
+            self._roll_back()
+            raise
+        except sqlite3.Error as error:
+            self._drop()
+            raise StoreUnavailable(f"cannot write the store: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self._commit(transaction.head)
+
+    def settled(self) -> bool | None:
+        """Tell what became of the last transaction: written, or not; None: not known yet."""
+        try:
+            self.ready()
+        except StoreUnavailable:
+            return None if self._expected else self._is_written
+        return self._is_written
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _commit(self, head: Head) -> None:
+        try:
+            self.db.execute("COMMIT")
+            self._check_place()  # or it went into a file that nobody will find
+        except (sqlite3.Error, StoreUnavailable) as error:
+            self._drop()
+            self._expected = head if self._path is not None else None
+            is_written = self.settled()
+            if is_written is None:
+                raise StoreDoubtful(f"nobody knows yet if it was written: {error}") from error
+            if not is_written:
+                raise StoreUnavailable(f"cannot write the store: {error}") from error
+        self.head = head
+        self._is_written = True
+
+    def _reconnect(self) -> None:
+        """Connect again and see which journal is there; the lock was kept meanwhile."""
+        self._check_place()
+        try:
+            db = connect(self._path, synchronous=self._synchronous)
+        except StoreUnusable as error:
+            raise StoreUnavailable(str(error)) from error
+        try:
+            found = read_head(db)
+            if found not in (self.head, self._expected):
+                raise StoreUnavailable(
+                    f"{self._path} holds another journal than before; restart taskd to use it"
+                )
+        except (sqlite3.Error, StoreUnavailable) as error:
+            db.close()
+            raise StoreUnavailable(str(error)) from error
+        if self._expected is not None:
+            self._is_written = found == self._expected
+        self.db, self.head, self._expected, self._is_dropped = db, found, None, False
+
+    def _drop(self) -> None:
+        if self._path is None:
+            self._roll_back()
+            return
+        self._is_dropped = True
+        with suppress(sqlite3.Error):
+            self.db.close()
+
+    def _roll_back(self) -> None:
+        if self.db.in_transaction:  # some errors make SQLite roll back by itself
+            self.db.execute("ROLLBACK")
+
+    def _check_place(self) -> None:
+        if self._file_at_path() != self._file:
+            raise StoreUnavailable(
+                f"{self._path} was replaced by another file; put the right one back, "
+                f"or restart taskd to use this one"
+            )
+
+    def _file_at_path(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise StoreUnavailable(
+                f"{self._path} cannot be found ({error.strerror}); put it back, "
+                f"or stop taskd and restore a backup"
+            ) from error
+        return found.st_dev, found.st_ino

@@ -1,0 +1,270 @@
+"""Turns: decide, commit, then act; and the one way back from whatever goes wrong.
+
+A turn lets the engine decide, commits once, and only then starts attempts and answers. A commit
+that fails or is refused throws the engine away: it is rebuilt from the store and the inputs are
+replayed, one to a transaction, so that a bad one is answered alone and the others lose nothing.
+Where nobody knows if a commit was written, nothing is decided until it is known.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from taskd.core.engine import Engine
+from taskd.core.messages import (
+    AttemptFinished,
+    ClockStepped,
+    Draining,
+    HandedBack,
+    Input,
+    Refilled,
+    Refused,
+    Request,
+    Restored,
+    StoreHealed,
+)
+from taskd.core.ports import Clock, Executor, Store
+from taskd.core.run import Run, RunId
+from taskd.core.turn import Reply, RunChange, Turn
+from taskd.core.zones import EPOCH
+from taskd.errors import (
+    StoreDoubtful,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    TaskdError,
+)
+from taskd.inbox import Inbox
+from taskd.outage import Outage
+
+logger = logging.getLogger("taskd.loop")
+
+REFILL: Final = 1000  # runs a window is refilled with: a few milliseconds of reading
+STEP: Final = timedelta(seconds=0.5)  # of wall clock against elapsed time: less is slewing
+HAPPENED: Final = (AttemptFinished, Draining, HandedBack)  # nobody else would tell of it again
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A turn decided from `inputs`; `offset` is the wall clock less the elapsed time by then."""
+
+    turn: Turn
+    inputs: Sequence[Input]
+    offset: timedelta
+
+
+class Turns:
+    """Takes inputs through engine, store and executor, for the loop's thread alone.
+
+    `engine` makes a new engine. `on_end` is told of each finished run after its commit. The engine
+    of now is `engine`, None after a failure. `unwritten` is what has happened and could not be
+    written yet: give it to the next turn.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        inbox: Inbox,
+        executor: Executor,
+        engine: Callable[[], Engine],
+        on_end: Callable[[Run], None],
+        outage: Outage,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._inbox = inbox
+        self._executor = executor
+        self._make_engine = engine
+        self._on_end = on_end
+        self._outage = outage
+        self.engine: Engine | None = None
+        self.unwritten: list[Input] = []
+        self.is_draining = False
+        self._has_decided = False
+        self._alive: set[tuple[RunId, int]] = set()
+        self._refused: list[Refused] = []
+        self._doubt: Decided | None = None
+        self._offset: timedelta | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether attempts are under way."""
+        return bool(self._alive)
+
+    def take(self, inputs: Sequence[Input]) -> None:
+        """Do one turn with `inputs`, or what can be done of it."""
+        error = self._try(inputs)
+        if error is None:
+            return
+        if self._doubt is not None:  # what it took is not to be done again before that is known
+            self._refuse(inputs, error)
+            return
+        if self._try([]) is not None:  # the store itself is unwell: nothing can be decided now
+            self._give_up(inputs, error)
+            return
+        for item in inputs:
+            alone = self._try([item])
+            if alone is not None:
+                self._give_up([item], alone)
+                self._try([])
+
+    def _try(self, inputs: Sequence[Input]) -> Exception | None:
+        """Do one turn and return what went wrong; the engine is gone then."""
+        try:
+            self._settle_doubt()
+            decided = self._decide(inputs)
+        except StoreRefused as error:
+            logger.error("%s", error)
+            self._refused = [Refused(error.occurrences)]
+            return error
+        except StoreError as error:
+            self._outage.met(error, self._clock.now())
+            return error
+        # The loop's last line: a defect of ours must not end the thread that owns everything.
+        except Exception as error:
+            logger.exception("a turn failed")
+            return error
+        self._done(decided)
+        return None
+
+    def _decide(self, inputs: Sequence[Input]) -> Decided:
+        """Decide and commit; what is to be done now is in the turn."""
+        now = self._clock.now()
+        # From the very `now` that the engine decides by: no step can fall between the two.
+        offset = now - EPOCH - timedelta(seconds=self._clock.elapsed())
+        inputs = [*self._clock_step(offset), *inputs]
+        engine, self.engine = self.engine, None
+        if engine is None:
+            engine, inputs = self._make_engine(), [*self._restored(), *inputs]
+        else:
+            inputs = [*_refilled(engine, self._store), *inputs]
+        if wanted := engine.wants(inputs):
+            inputs = [self._store.look_up(wanted), *inputs]
+        decided = Decided(engine.turn(inputs, now), inputs, offset)
+        if decided.turn.changes:
+            self._commit(decided)
+        self.engine = engine
+        return decided
+
+    def _commit(self, decided: Decided) -> None:
+        try:
+            self._store.commit(decided.turn.changes)
+        except StoreDoubtful:
+            self._doubt = decided
+            raise
+
+    def _settle_doubt(self) -> None:
+        """Find out what became of a commit of unknown outcome, and take the one way or the other.
+
+        Raises:
+            StoreUnavailable: It is not known yet.
+        """
+        if self._doubt is None:
+            return
+        is_written = self._store.settled()
+        if is_written is None:
+            raise StoreUnavailable(self._outage.error)
+        decided, self._doubt = self._doubt, None
+        if is_written:
+            self._done(decided)
+        else:
+            self._give_up(decided.inputs, StoreUnavailable(self._outage.error))
+
+    def _done(self, decided: Decided) -> None:
+        """Do what a committed turn asks for."""
+        self._offset, self._has_decided = decided.offset, True
+        if any(isinstance(item, StoreHealed) for item in decided.inputs):
+            self._outage.over()
+        finished = (item for item in decided.inputs if isinstance(item, AttemptFinished))
+        self._alive.difference_update((item.run, item.attempt) for item in finished)
+        self._act(decided.turn)
+        for change in decided.turn.changes.runs.values():
+            if change.after.state.is_final and not _was_final(change):
+                self._tell_end(change.after)
+
+    def _restored(self) -> list[Input]:
+        """What a new engine is told first."""
+        restored = self._read_all()
+        inputs: list[Input] = [restored, *self._refused]
+        self._refused = []
+        if self.is_draining:
+            inputs.append(Draining())
+        return inputs
+
+    def _give_up(self, inputs: Sequence[Input], error: Exception) -> None:
+        """Refuse requests that cannot be done; keep what happened until it can be written."""
+        self._refuse(inputs, error)
+        self.unwritten += [item for item in inputs if isinstance(item, HAPPENED)]
+
+    def _refuse(self, inputs: Sequence[Input], error: Exception) -> None:
+        refusal = error if isinstance(error, TaskdError) else StoreUnavailable(str(error))
+        for item in inputs:
+            if isinstance(item, Request):
+                self._inbox.reply(Reply(item.ticket, error=refusal))
+
+    def _act(self, turn: Turn) -> None:
+        """Do what the committed turn asks for."""
+        try:
+            for start in turn.starts:
+                self._executor.start(start)
+                self._alive.add((start.run.id, start.run.attempt))
+        # The machine gives no thread, say. What was not started is handed back by a new engine.
+        except Exception:
+            logger.exception("cannot start a run")
+            self.engine = None
+        for interrupt in turn.interrupts:
+            self._executor.interrupt(interrupt.run)
+        for reply in turn.replies:
+            self._inbox.reply(reply)
+
+    def _tell_end(self, run: Run) -> None:
+        """Tell those who wait for the end of a run."""
+        self._inbox.run_ended(run)
+        try:
+            self._on_end(run)
+        # It is committed: a turn must not be done again because a listener fails.
+        except Exception:
+            logger.exception("a listener failed at the end of run %s", run.id)
+
+    def _clock_step(self, offset: timedelta) -> list[Input]:
+        """Tell the engine when the wall clock was set since the last commit."""
+        if self._offset is None or abs(offset - self._offset) < STEP:
+            return []
+        by = offset - self._offset
+        logger.warning("the wall clock was set by %+.3f s", by.total_seconds())
+        return [ClockStepped(by)]
+
+    def _read_all(self) -> Restored:
+        jobs, live = self._store.load()
+        return Restored(
+            jobs=jobs,
+            live=live,
+            pending=self._store.pending(REFILL),
+            queued=self._store.queued(REFILL),
+            fence=self._store.head(),
+            alive=frozenset(self._alive),
+            restart=not self._has_decided,
+        )
+
+
+def _refilled(engine: Engine, store: Store) -> list[Input]:
+    """Read on where a window of the engine ran empty."""
+    pending, queued = engine.hunger()
+    if not (pending or queued):
+        return []
+    return [
+        Refilled(
+            pending=store.pending(REFILL) if pending else None,
+            queued=store.queued(REFILL) if queued else None,
+        )
+    ]
+
+
+def _was_final(change: RunChange) -> bool:
+    return change.before is not None and change.before.state.is_final
