@@ -54,7 +54,7 @@ class Writer:
 
     def __init__(self, path: Path | None, *, synchronous: str) -> None:
         self._path = path
-        self._synchronous = synchronous
+        self._synchronous = self._sync_now = synchronous
         self.db = connect(path, synchronous=synchronous)
         try:
             self.head = read_head(self.db)
@@ -77,8 +77,10 @@ class Writer:
         return self.db
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, synced: bool = True) -> Iterator[Transaction]:
         """Write all of what the block does, or nothing of it where it raises.
+
+        Not `synced`, a power loss may undo it, until another transaction is synced after it.
 
         Raises:
             StoreUnavailable: It failed, and nothing of it is written.
@@ -89,6 +91,7 @@ class Writer:
         transaction = Transaction(db, self.head)
         self._is_written = False
         try:
+            self._set_sync(self._synchronous if synced else "NORMAL")
             db.execute("BEGIN IMMEDIATE")
             yield transaction
         except sqlite3.IntegrityError:
@@ -152,6 +155,12 @@ class Writer:
         if self._expected is not None:
             self._is_written = found == self._expected
         self.db, self.head, self._expected, self._is_dropped = db, found, None, False
+        self._sync_now = self._synchronous
+
+    def _set_sync(self, level: str) -> None:
+        if level != self._sync_now:
+            self.db.execute(f"PRAGMA synchronous = {level}")
+            self._sync_now = level
 
     def _drop(self) -> None:
         if self._path is None:
