@@ -191,7 +191,8 @@ class SqliteStore:
             StoreUnavailable, StoreDoubtful: As for `commit`.
         """
         try:
-            with self._writer.transaction() as transaction:
+            # What a power loss brings back is forgotten again; the writer need not wait for that.
+            with self._writer.transaction(synced=False) as transaction:
                 return self._retention.step(transaction, now, keep, batch)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreRefused(f"the journal cannot be cut: {error!r}; run taskd verify") from error

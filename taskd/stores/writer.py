@@ -15,6 +15,16 @@ from taskd.stores.events import EventRow
 INSERT_EVENT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
+def _make_sure(db: sqlite3.Connection) -> None:
+    """Copy what the WAL holds into the database, and sync that.
+
+    The kernel takes pages whose sync failed for written: syncing the WAL again would prove nothing.
+    """
+    is_busy = db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0]
+    if is_busy:
+        raise StoreUnavailable("the last commit cannot be made sure of while others read the store")
+
+
 class Transaction:
     """One transaction under way: its connection, and the events that it adds to the journal."""
 
@@ -44,7 +54,7 @@ class Writer:
 
     def __init__(self, path: Path | None, *, synchronous: str) -> None:
         self._path = path
-        self._synchronous = synchronous
+        self._synchronous = self._sync_now = synchronous
         self.db = connect(path, synchronous=synchronous)
         try:
             self.head = read_head(self.db)
@@ -67,8 +77,10 @@ class Writer:
         return self.db
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self, *, synced: bool = True) -> Iterator[Transaction]:
         """Write all of what the block does, or nothing of it where it raises.
+
+        Not `synced`, a power loss may undo it, until another transaction is synced after it.
 
         Raises:
             StoreUnavailable: It failed, and nothing of it is written.
@@ -79,6 +91,7 @@ class Writer:
         transaction = Transaction(db, self.head)
         self._is_written = False
         try:
+            self._set_sync(self._synchronous if synced else "NORMAL")
             db.execute("BEGIN IMMEDIATE")
             yield transaction
         except sqlite3.IntegrityError:
@@ -134,12 +147,20 @@ class Writer:
                 raise StoreUnavailable(
                     f"{self._path} holds another journal than before; restart taskd to use it"
                 )
+            if self._expected is not None:
+                _make_sure(db)
         except (sqlite3.Error, StoreUnavailable) as error:
             db.close()
             raise StoreUnavailable(str(error)) from error
         if self._expected is not None:
             self._is_written = found == self._expected
         self.db, self.head, self._expected, self._is_dropped = db, found, None, False
+        self._sync_now = self._synchronous
+
+    def _set_sync(self, level: str) -> None:
+        if level != self._sync_now:
+            self.db.execute(f"PRAGMA synchronous = {level}")
+            self._sync_now = level
 
     def _drop(self) -> None:
         if self._path is None:

@@ -17,7 +17,7 @@ from taskd.errors import StoreLocked, StoreRefused, StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.history import History
 from taskd.stores.sqlite import UPDATE_RUN, SqliteStore
-from tests.stores.records import NOBODY, NOW, a_job, a_run, new, written
+from tests.stores.records import NOBODY, NOW, SECOND, a_job, a_run, new, written
 
 BIG = "x" * 200_000
 
@@ -28,6 +28,8 @@ def test_durability_is_sqlites_synchronous_in_wal_mode(
 ) -> None:
     store = SqliteStore(tmp_path / "t.db", full_durability=full)
     for _ in range(2):
+        store.prune(NOW, lambda _: (SECOND, SECOND))
+        store.commit(new(a_run()))
         assert store._db.execute("PRAGMA synchronous").fetchone()[0] == level
         assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         break_connection(store)
@@ -78,6 +80,7 @@ def read_everything(history: History) -> None:
     history.jobs(), history.job("x"), history.job_names(), history.has_runs_of("x")
     history.run("x"), history.runs_by_id([NOBODY]), history.running()
     history.attempts("x"), history.skips(JobName("x"))
+    history.events(0, 9), history.events(0, 9, run="x"), history.events(0, 9, job="x")
     for job in (None, "x"):
         for states in ((), RunState):
             for since in (None, NOW):

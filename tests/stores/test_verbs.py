@@ -15,6 +15,7 @@ from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
 from taskd.core.turn import JobChange, RunChange
 from taskd.errors import StoreRefused
+from taskd.stores.events import Event
 from taskd.stores.rows import RUN_COLUMNS
 from taskd.stores.sqlite import SqliteStore
 from tests.stores.conftest import KINDS
@@ -273,3 +274,22 @@ def test_the_journal_holds_one_event_for_each_change_with_only_what_changed(
         },
         {"job": {"version": 3, "state": "paused", "pause_reason": "why"}},
     ]
+
+
+def test_events_are_read_in_order_after_a_place_and_of_a_job_or_a_run(store: SqliteStore) -> None:
+    record, run, lone = a_job(), a_run(), a_run(None)
+    store.commit(new(record, run, lone))
+    running = replace(run, state=RunState.RUNNING, attempt=1)
+    store.commit(written(RunChange(run, running, "me")))
+    with store.history() as history:
+        events = history.events(0, 9)
+        assert [event.seq for event in events] == [1, 2, 3, 4]
+        assert events[3] == Event(
+            4, NOW, "me", "run.running", "job", run.id, {"run": {"state": "RUNNING", "attempt": 1}}
+        )
+        assert history.events(1, 2) == events[1:3]
+        assert history.events(4, 9) == []
+        assert history.events(0, 9, run=run.id) == [events[1], events[3]]
+        assert history.events(2, 9, job="job") == [events[3]]
+        assert history.events(0, 9, job="job", run=lone.id) == []
+    assert store.head() == 4

@@ -125,5 +125,8 @@ CREATE TABLE events (
   hash  BLOB NOT NULL
 ) STRICT;
 
+-- For readers: what happened to a run.
+CREATE INDEX events_by_run ON events (run) WHERE run IS NOT NULL;
+
 -- Where the journal begins: the last of these says it.
 CREATE INDEX events_cut ON events (seq) WHERE kind = 'journal.cut';
