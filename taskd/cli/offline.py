@@ -43,7 +43,8 @@ def check(
                 put(report.render(problem))
         raise typer.Exit(Exit.CONFIG_INVALID) from error
     for warning in configuration.warnings:
-        talk(f"warning: {report.render(warning)}")
+        for line in f"warning: {report.render(warning)}".split("\n"):
+            talk(line)
     if json:
         put_json({"ok": True, "problems": []})
     else:
