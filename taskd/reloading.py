@@ -86,6 +86,7 @@ class Reloader:
         self._scheduler.start()
         defined.result()
         self._watch(self.configuration)
+        self._warn()
         self._thread.start()
 
     def ask(self) -> Future[Diff]:
@@ -207,8 +208,13 @@ class Reloader:
             if getattr(old, key) != getattr(new, key):
                 logger.warning("daemon.%s takes effect with the next start", key)
         self.configuration = configuration
+        self._warn()
         _import_from(configuration)
         self._watch(configuration)
+
+    def _warn(self) -> None:
+        for warning in self.configuration.warnings:
+            self._say(f"warning: {render(warning)}")
 
     # -- parts -----------------------------------------------------------------------------------
 

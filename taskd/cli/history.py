@@ -42,7 +42,7 @@ def status(
 @app.command(name="next")
 def upcoming(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 10,
+    count: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many.")] = 10,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
@@ -61,7 +61,7 @@ def runs(
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="ISO 8601, or a duration ago")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
     json: Json = False,
     curl: Curl = False,
 ) -> None:

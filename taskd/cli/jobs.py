@@ -233,7 +233,7 @@ def _stopped(runs: list[Document], reply: Document, *, json: bool) -> None:
     for run in runs:
         put(f"{run['id']} {run['state']}")
     if any(run["state"] not in FINAL_STATES for run in runs):
-        talk("a thread cannot be killed: what still runs was asked to end, and ends when it looks")
+        talk("asked to end, and still running: a thread cannot be killed")
 
 
 def _one_or_all(job: str | None, every_job: bool) -> str | None:

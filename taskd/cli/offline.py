@@ -14,7 +14,7 @@ import typer
 
 from taskd.cli.app import Json, app
 from taskd.cli.failures import Exit
-from taskd.cli.render import put, put_json
+from taskd.cli.render import put, put_json, talk
 from taskd.cli.times import clock, local, relative
 from taskd.cli.values import rfc3339
 from taskd.errors import ConfigError
@@ -42,6 +42,9 @@ def check(
             for problem in error.problems:
                 put(report.render(problem))
         raise typer.Exit(Exit.CONFIG_INVALID) from error
+    for warning in configuration.warnings:
+        for line in f"warning: {report.render(warning)}".split("\n"):
+            talk(line)
     if json:
         put_json({"ok": True, "problems": []})
     else:

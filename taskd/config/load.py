@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from taskd.config.document import Document, read_document
 from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
+from taskd.config.exposure import exposed_files, module_files, shared_places
 from taskd.config.keys import table_flaws
 from taskd.config.positions import KeyPath, Spot
 from taskd.config.settings import Settings, settings_from_table
@@ -18,6 +20,8 @@ from taskd.config.shape import Flaw, shown
 from taskd.config.system_zone import system_zone
 from taskd.core.job import Job, Source
 from taskd.errors import ConfigError, Problem
+
+MOST_PROBLEMS: Final = 1000  # of a reading: nobody mends more at a time, and a log has to hold them
 
 
 class Place(NamedTuple):
@@ -34,7 +38,7 @@ class Configuration:
     """What jobs.toml at `path` says, with the files that it includes.
 
     `jobs` are sorted by name. `files` are those that were read, `path` first; `include` are the
-    patterns, made absolute, that a new file may match.
+    patterns, made absolute, that a new file may match. `warnings` refuse nothing.
     """
 
     path: Path
@@ -42,6 +46,7 @@ class Configuration:
     jobs: tuple[Job, ...]
     files: tuple[Path, ...]
     include: tuple[str, ...]
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
     _origins: Mapping[str, _Entry] = field(repr=False, compare=False)
 
     def place(self, job: str, key: str) -> Place:
@@ -58,7 +63,8 @@ def load(path: Path) -> Configuration:
     """Read jobs.toml at `path` and what it includes; imports none of the callables.
 
     Raises:
-        ConfigError: with every problem of every file, in the order of the lines.
+        ConfigError: with every problem of every file, in the order of the lines, up to
+            MOST_PROBLEMS of them; that others may write to a file is one when root reads it.
     """
     configuration, problems = survey(path)
     if problems:
@@ -81,15 +87,20 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
     defaults = _defaults(main, problems)
     entries = _entries([main, *included], main, defaults, problems)
     jobs = _jobs(entries, settings.timezone or system_zone(), problems)
+    files = tuple(document.path for document in (main, *included))
+    exposed = _exposed(files, settings.python_path, jobs)
+    is_root = os.geteuid() == 0
     configuration = Configuration(
         path=path,
         settings=settings,
         jobs=jobs,
-        files=tuple(document.path for document in (main, *included)),
+        files=files,
         include=tuple(str(path.parent.absolute() / pattern) for pattern in patterns),
+        warnings=(*([] if is_root else exposed), *_shared(settings.python_path)),
         _origins=entries,
     )
-    return configuration, sorted(problems, key=in_order)
+    problems += exposed if is_root else []
+    return configuration, _first(path, sorted(problems, key=in_order))
 
 
 def in_order(problem: Problem) -> tuple[str, int, int]:
@@ -185,12 +196,44 @@ def _entries(
 def _jobs(entries: Mapping[str, _Entry], timezone: str, problems: list[Problem]) -> tuple[Job, ...]:
     jobs = []
     for name, entry in sorted(entries.items()):
+        if len(problems) > MOST_PROBLEMS:
+            break  # `_first` drops what would follow
         whole = inherit(entry.defaults, entry.table)
         try:
             jobs.append(job_from_entry(name, whole, source=Source.FILE, timezone=timezone))
         except InvalidEntry as error:
             problems += [entry.problem(flaw) for flaw in error.problems]
     return tuple(jobs)
+
+
+def _exposed(
+    files: Sequence[Path], python_path: Sequence[Path], jobs: Sequence[Job]
+) -> list[Problem]:
+    """What anybody could have taskd do by writing to its files."""
+    places = [*python_path, *module_files(jobs, python_path)]
+    use = dict.fromkeys(exposed_files(places), "the modules of jobs")
+    use |= dict.fromkeys(exposed_files(files), "the jobs")
+    return [
+        Problem(
+            *(str(place), 0, 0, ""),
+            f"every user may write to it, and so change {what}",
+            f"chmod o-w {shlex.quote(str(place))}",
+        )
+        for place, what in use.items()
+    ]
+
+
+def _shared(python_path: Sequence[Path]) -> list[Problem]:
+    message = "every user may put modules here, for it is in daemon.python_path"
+    hint = "keep the modules of jobs in a directory of their own"
+    return [Problem(str(place), 0, 0, "", message, hint) for place in shared_places(python_path)]
+
+
+def _first(path: Path, problems: list[Problem]) -> list[Problem]:
+    if len(problems) <= MOST_PROBLEMS:
+        return problems
+    message = f"has more than {MOST_PROBLEMS} problems; these are the first"
+    return [Problem(str(path), 0, 0, "", message), *problems[:MOST_PROBLEMS]]
 
 
 def _table(

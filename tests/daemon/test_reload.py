@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from queue import SimpleQueue
 
@@ -164,6 +165,24 @@ def test_one_reading_answers_all_who_asked_before_it(live: Live) -> None:
     scheduler.shutdown()
 
 
+def test_a_closed_reloader_reads_no_more_and_refuses_all_who_ask(live: Live) -> None:
+    live.write(PING)
+    scheduler = Scheduler()
+    said: SimpleQueue[str] = SimpleQueue()
+    files = Reloader(
+        load(live.config), scheduler, say=said.put, notifier=Notifier({}), summary=lambda: "well"
+    )
+    files.start()
+    assert files.ask().result(20).unchanged == ("ping",)
+    live.write(PING + YEARLY)
+    files.close()
+    for answer in [files.ask() for _ in range(100)]:
+        with pytest.raises(Stopped):
+            answer.result(20)
+    assert [job.job.name for job in scheduler.read(lambda history: history.jobs())] == ["ping"]
+    scheduler.shutdown()
+
+
 def test_the_waiting_runs_of_a_removed_job_are_cancelled_and_its_history_stays(live: Live) -> None:
     one = "[daemon]\nworkers = 1\n"
     live.start(one + HOLD)
@@ -211,3 +230,21 @@ def test_what_changed_while_it_started_is_not_missed(live: Live) -> None:
     scheduler.shutdown()
     with pytest.raises(Stopped):
         files.ask().result(20)
+
+
+def test_what_everybody_may_write_to_refuses_the_file_for_root_and_is_told_to_others(
+    live: Live,
+) -> None:
+    live.start(PING)
+    work = live.folder / "work.py"
+    work.chmod(0o666)
+    if os.geteuid() == 0:
+        assert live.taskd("reload").returncode == 78
+        (problem,) = live.client.status()["daemon"]["config_error"]
+        assert (problem["file"], problem["hint"]) == (str(work), f"chmod o-w {work}")
+    else:
+        assert live.taskd("reload").returncode == 0
+        assert str(work) in live.line_with("warning: ")
+    work.chmod(0o644)
+    assert live.taskd("reload").returncode == 0
+    assert live.client.status()["daemon"]["config_error"] is None

@@ -77,6 +77,24 @@ def test_the_readmes_commands_work_as_printed() -> None:
         assert daemon.returncode == 0
 
 
+def test_the_readmes_broken_file_is_reported_as_printed(tmp_path: Path) -> None:
+    text = (ROOT / "examples/jobs.toml").read_text()
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples/jobs.toml").write_text(text.replace('"30 2 * *', '"30 25 * *'))
+    (tmp_path / "examples/chores.py").write_bytes((ROOT / "examples/chores.py").read_bytes())
+    ended = subprocess.run(
+        [*TASKD, "check", "examples/jobs.toml"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 78
+    assert f"```\n{ended.stdout}```" in README
+
+
 @pytest.mark.parametrize("verb", sorted(verbs()))
 def test_every_verb_is_in_the_manual_and_has_help(verb: str) -> None:
     assert f"\n.It Cm {verb}" in (ROOT / "man/taskd.1").read_text()

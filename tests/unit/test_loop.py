@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import wait
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_what_gathers_during_a_turn_is_one_commit(tmp_path: Path) -> None:
     scheduler.start()
     wait(asked, SOON)
     scheduler.shutdown()
-    with sqlite3.connect(tmp_path / "t.db") as db:
+    with closing(sqlite3.connect(tmp_path / "t.db")) as db:
         assert db.execute("SELECT count(*), count(DISTINCT at) FROM events").fetchone() == (100, 1)
 
 
@@ -95,7 +96,7 @@ def test_a_row_moved_behind_its_back_makes_it_read_anew(durable: Scheduler, tmp_
     assert durable.inbox.ask(Added(jobs=(a_job("j"),))).result(SOON)
     durable.inbox.watch("j").cancel()
     durable.task("j").wait(SOON)
-    with sqlite3.connect(tmp_path / "t.db") as db:
+    with closing(sqlite3.connect(tmp_path / "t.db")) as db, db:
         db.execute("UPDATE jobs SET version = version + 1, state = 'paused' WHERE name = 'j'")
     assert durable.inbox.ask(JobStopped(JobName("j"))).result(SOON)
     assert durable.get_task_status("j") == "CANCELLED"

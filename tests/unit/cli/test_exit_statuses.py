@@ -44,6 +44,8 @@ def test_1_when_the_daemon_refuses_and_every_problem_is_named(taskd: Taskd, peer
         ["pause", "a", "--all"],
         ["resume"],
         ["runs", "--limit", "none"],
+        ["runs", "--limit", "10001"],
+        ["next", "-n", "1001"],
         [],
     ],
 )

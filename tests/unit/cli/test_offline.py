@@ -66,3 +66,17 @@ def test_check_of_a_file_that_is_not_there_is_a_problem_of_the_file(
     taskd: Taskd, tmp_path: Path
 ) -> None:
     assert taskd("check", str(tmp_path / "none.toml")).status == 78
+
+
+def test_check_warns_on_stderr_of_a_directory_of_modules_that_all_may_fill(
+    taskd: Taskd, tmp_path: Path
+) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    (folder / "jobs.toml").write_text('[jobs.a]\ncall = "os:getpid"\n')
+    ended = taskd("check", str(folder / "jobs.toml"))
+    assert (ended.status, ended.out) == (0, "ok: 1 job\n")
+    warning, hint = ended.err.splitlines()
+    assert warning.startswith(f"warning: {folder}: every user may put modules here")
+    assert hint.startswith("hint: ")

@@ -193,11 +193,11 @@ def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     assert problems(tmp_path / "jobs.toml")[0].message == "is not a file"
 
 
-def test_a_file_over_4_mib_is_refused(write: Write) -> None:
-    path = write(b"#" * (4 * 1024 * 1024))
+def test_a_file_over_1_mib_is_refused(write: Write) -> None:
+    path = write(b"#" * (1024 * 1024))
     assert load(path).jobs == ()
-    path.write_bytes(b"#" * (4 * 1024 * 1024 + 1))
-    assert problems(path)[0].message == "is larger than 4 MiB"
+    path.write_bytes(b"#" * (1024 * 1024 + 1))
+    assert problems(path)[0].message == "is larger than 1 MiB; split it: daemon.include"
 
 
 def test_included_files_are_merged_in_the_order_of_their_names(write: Write) -> None:

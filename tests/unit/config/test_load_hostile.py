@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskd.config.load import Configuration, load
+from taskd.config.document import LARGEST_FILE
+from taskd.config.load import MOST_PROBLEMS, Configuration, load
 from taskd.config.report import problem_json, render
 from taskd.errors import ConfigError
 from tests.unit.config.toml_documents import documents
@@ -79,6 +80,31 @@ def test_any_toml_loads_or_is_refused(path: Path, text: str) -> None:
 def test_any_toml_as_a_known_table_loads_or_is_refused(path: Path, text: str, table: str) -> None:
     header_free = "\n".join(line for line in text.split("\n") if not line.startswith("["))
     answer(path, f"{table}\n{header_free}".encode())
+
+
+def as_large_as_may_be(line: str) -> bytes:
+    """A file of the largest size, of lines that differ."""
+    count = LARGEST_FILE // len(line % 100_000)
+    return "".join(line % number for number in range(count)).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '[jobs.j%d]\ncal = "x:y"\nevery = 10\n',
+        "[t%d]\n",
+        "jobs.a.k%d = 1\n",
+    ],
+)
+@pytest.mark.timeout(20)  # 2 s when idle; the square of the number of problems took minutes
+def test_a_large_file_that_is_wrong_in_every_line_is_soon_refused_in_few_words(
+    path: Path, line: str
+) -> None:
+    path.write_bytes(as_large_as_may_be(line))
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    assert len(refused.value.problems) == MOST_PROBLEMS + 1
+    assert "more than 1000 problems" in refused.value.problems[0].message
 
 
 @pytest.mark.parametrize(
