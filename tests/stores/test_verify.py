@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from taskd.core.messages import RunChange
+from taskd.core.messages import AttemptFinished
 from taskd.core.record import Skip, SkipReason
-from taskd.core.run import Outcome, Result, RunId, RunState, settle
+from taskd.core.retry import DEFAULT_FAILURE
+from taskd.core.run import Outcome, Result, RunId, RunState
+from taskd.core.settling import settle
+from taskd.core.turn import RunChange
 from taskd.errors import StoreUnusable
 from taskd.stores.journal import KEYS
 from taskd.stores.rebuild import rebuild
@@ -31,7 +34,8 @@ def path(tmp_path: Path) -> Path:
     for run_id in (RUN, OTHER):
         run = a_run("a", RunState.RUNNING, id=run_id, attempt=1, started_at=NOW)
         store.commit(new(run))
-        settled, attempt = settle(run, Outcome.SUCCEEDED, NOW, result=Result('"secret"'))
+        ended = AttemptFinished(run.id, 1, NOW, Outcome.SUCCEEDED, Result('"secret"'))
+        settled, attempt = settle(run, ended, DEFAULT_FAILURE, lambda: 0.5)
         changes = written(RunChange(run, settled, "t"))
         changes.attempts.append(attempt)
         skip = Skip(a_job(f"s{run_id[-1]}").job.name, NOW, NOW, 1, SkipReason.PAUSED, NOW)
