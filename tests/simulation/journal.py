@@ -10,7 +10,8 @@ from taskd.core.run import TRANSITIONS, RunState
 
 ENTRIES: Final = (RunState.PENDING, RunState.QUEUED)
 STATES: Final = (
-    "SELECT run, json_extract(data, '$.run.state') FROM events WHERE run IS NOT NULL ORDER BY seq"
+    "SELECT run, json_extract(data, '$.run.state'), json_extract(data, '$.run.id') IS NOT NULL "
+    "FROM events WHERE run IS NOT NULL AND json_extract(data, '$.run') IS NOT NULL ORDER BY seq"
 )
 
 
@@ -28,11 +29,15 @@ def is_path(before: RunState | None, after: RunState) -> bool:
 
 
 def histories(store: Path) -> dict[str, list[RunState]]:
-    """The states of each run in the order of the journal; an event that keeps it tells none."""
+    """The states of each run in the order of the journal; an event that keeps it tells none.
+
+    Left out are the runs whose first events were cut off.
+    """
     told = defaultdict[str, list[RunState]](list)
     with closing(sqlite3.connect(store)) as db:
-        for run, state in db.execute(STATES):
-            told[run] += [RunState(state)] if state else told[run][-1:]
+        for run, state, is_first in db.execute(STATES):
+            if is_first or run in told:
+                told[run] += [RunState(state)] if state else told[run][-1:]
     return told
 
 
@@ -40,9 +45,3 @@ def journal(store: Path) -> list[tuple[object, ...]]:
     """Every event, as it is in the file."""
     with closing(sqlite3.connect(store)) as db:
         return db.execute("SELECT * FROM events ORDER BY seq").fetchall()
-
-
-def standing(store: Path) -> dict[str, RunState]:
-    """The state of each run in its table."""
-    with closing(sqlite3.connect(store)) as db:
-        return {run: RunState(state) for run, state in db.execute("SELECT id, state FROM runs")}
