@@ -33,6 +33,7 @@ from taskd.core.messages import (
 from taskd.core.ports import Clock, Executor, Store
 from taskd.core.run import Run, RunId
 from taskd.core.zones import EPOCH
+from taskd.crashpoints import crash_point
 from taskd.errors import (
     StoreError,
     StoreRefused,
@@ -301,8 +302,10 @@ class Loop:
 
 
 def _restored(store: Store, alive: Set[tuple[RunId, int]], *, restart: bool) -> Restored:
+    crash_point("load.before")
     jobs, live = store.load()
     pending, queued = store.pending(REFILL), store.queued(REFILL)
+    crash_point("load.after")
     return Restored(jobs, live, pending, queued, frozenset(alive), restart)
 
 

@@ -18,6 +18,7 @@ from taskd.core.job import JobName
 from taskd.core.messages import Changes, JobChange, Page, RunChange
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
+from taskd.crashpoints import crash_point
 from taskd.errors import StoreRefused, StoreUnavailable, StoreUnusable
 from taskd.stores import rows
 from taskd.stores.connection import connect, create
@@ -143,11 +144,14 @@ class SqliteStore:
             StoreRefused: A row is not as `changes` believes; nothing was written.
             StoreUnavailable: It failed, or its outcome is unknown: reading tells.
         """
+        crash_point("turn.decided")
         self._revive()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._write(changes)
+            crash_point("commit.before")
             self._db.execute("COMMIT")
+            crash_point("commit.after")
         except sqlite3.IntegrityError as error:
             self._roll_back()
             raise StoreRefused(str(error), self._decided(changes)) from error
@@ -164,17 +168,25 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file and its lock."""
+        crash_point("store.closing")
         self._db.close()
+        crash_point("store.closed")
         if self._lock is not None:
             self._lock.release()
+        crash_point("store.unlocked")
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _write(self, changes: Changes) -> None:
+        crash_point("commit.jobs")
         self._write_jobs(changes.jobs.values())
+        crash_point("commit.runs")
         self._write_runs(changes.runs.values())
+        crash_point("commit.attempts")
         self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
+        crash_point("commit.skips")
         self._db.executemany(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
+        crash_point("commit.events")
         self._db.executemany(INSERT_EVENT, rows.event_rows(changes))
 
     def _write_jobs(self, changes: Iterable[JobChange]) -> None:
