@@ -168,16 +168,13 @@ def _check_grid(verdict: Verdict, kept: Store, job: str, interval: int, until: i
             decided.update(skipped)
             if len(skipped) != skip["count"] or skipped[-1] != skip["last_at"]:
                 verdict.mismatched.append(f"{job}: a skip of {skip['count']} says {len(skipped)}")
-    end = row["next_due_at"] or until
-    if end < until and row["state"] == "active":
-        verdict.lost.append(f"{job}: its schedule stands still at {end}, before {until}")
-    if row["state"] == "active":
+    if (end := row["next_due_at"]) is not None:  # else it was stopped
+        if end < until:
+            verdict.lost.append(f"{job}: its schedule stands still at {end}, before {until}")
         expected = set(range(anchor, end, interval))
-        lost = sorted(expected - set(decided))
+        lost, extra = sorted(expected - set(decided)), sorted(set(decided) - expected)
         verdict.lost += [f"{job}: nobody decided {at} (anchor + {at - anchor})" for at in lost]
-        verdict.extra += [
-            f"{job}: {at} is no due instant" for at in sorted(set(decided) - expected)
-        ]
+        verdict.extra += [f"{job}: {at} is no due instant" for at in extra]
     verdict.extra += [f"{job}: {at} was decided {n} times" for at, n in decided.items() if n > 1]
 
 
@@ -277,6 +274,8 @@ def _check_requests(verdict: Verdict, kept: Store, told: Log, requests: Path) ->
                     verdict.lost.append(f"add: job {note['job']} is not there")
             case "stop":
                 _check_stop(verdict, kept, told, note)
+            case other:
+                raise ValueError(f"{requests}: {other!r} is no request")
     triggered = Counter(r["job"] for r in kept.runs.values() if r["origin"] == "trigger")
     for job, number in triggered.items():
         if number > asked[job]:

@@ -20,9 +20,9 @@ PACKAGE = Path(__file__).parents[2] / "taskd"
 
 def named_in(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Name("crash_point"), args=[argument]):
-                yield from literals(argument)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "crash_point":
+            (argument,) = node.args
+            yield from literals(argument)
 
 
 def literals(argument: ast.expr) -> Iterator[str]:
