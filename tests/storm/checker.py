@@ -51,13 +51,17 @@ class Attempted:
 
 @dataclass
 class Log:
-    """The jobs' own log, read once from its beginning to its end."""
+    """The jobs' own log, read once from its beginning to its end.
+
+    `cut_short` are the attempts that were under way when their process died.
+    """
 
     attempts: dict[tuple[str, int], Attempted] = field(default_factory=dict)
     dead: set[int] = field(default_factory=set)
     again: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
     under_way: dict[tuple[str, int], Attempted] = field(default_factory=dict)
+    cut_short: int = 0
 
     @classmethod
     def read(cls, path: Path) -> Log:
@@ -97,6 +101,7 @@ class Log:
         for key, attempt in list(self.under_way.items()):
             if attempt.pid == pid:
                 del self.under_way[key]
+                self.cut_short += 1
 
 
 @dataclass
@@ -289,9 +294,34 @@ def _check_stop(verdict: Verdict, kept: Store, told: Log, note: Mapping[str, Any
         verdict.lost.append(f"stop: job {job} is not stopped")
     if run and run not in kept.runs:
         verdict.lost.append(f"stop: run {run} is not there")
-    for attempt in told.attempts.values():
-        if attempt.started_at > note["at"] and (attempt.run == run or attempt.job == job):
+    for key, attempt in told.attempts.items():
+        # Its thread may begin a moment later than it was handed over, which is what counts.
+        handed_over_at = kept.attempts.get(key, {}).get("started_at", attempt.started_at)
+        if handed_over_at > note["at"] and (attempt.run == run or attempt.job == job):
             verdict.extra.append(f"{job or run} was stopped, and attempt {attempt.number} began")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How much there was to judge: a storm in which nothing happened proves nothing."""
+
+    runs: int
+    attempts: int
+    lost_attempts: int
+    cut_short: int
+    acknowledged: int
+
+    @classmethod
+    def read(cls, store: Path, log: Path, requests: Path) -> Figures:
+        """Count what `check` is given."""
+        kept = Store.read(store)
+        return cls(
+            runs=len(kept.runs),
+            attempts=len(kept.attempts),
+            lost_attempts=sum(row["outcome"] == "LOST" for row in kept.attempts.values()),
+            cut_short=Log.read(log).cut_short,
+            acknowledged=sum(note["said"] == "done" for note in read_requests(requests)),
+        )
 
 
 def read_requests(path: Path) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def main() -> None:
     while waiting or running:
         while waiting and len(running) < int(sys.argv[1]):
             case = waiting.pop(0)
-            running[fork(lambda case=case: _answer(function, case))] = case
+            running[fork(partial(_answer, function, case))] = case
         pid, _ = os.wait()
         case = running.pop(pid)
         answer = Path(case["folder"], "answer")
