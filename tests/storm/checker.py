@@ -57,7 +57,7 @@ class Log:
     """
 
     attempts: dict[tuple[str, int], Attempted] = field(default_factory=dict)
-    dead: set[int] = field(default_factory=set)
+    dead: dict[int, int] = field(default_factory=dict)
     again: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
     under_way: dict[tuple[str, int], Attempted] = field(default_factory=dict)
@@ -73,8 +73,8 @@ class Log:
                     log._start(Attempted(run, int(number), int(pid), int(at), job))
                 case ["end", run, number, _, _, how]:
                     log._end((run, int(number)), how)
-                case ["dead", pid]:
-                    log._bury(int(pid))
+                case ["dead", pid, at]:
+                    log._bury(int(pid), int(at))
                 case _:
                     raise ValueError(f"{path}: {line!r} is no line of the log")
         return log
@@ -96,8 +96,8 @@ class Log:
             begun.run, begun.number, begun.pid, begun.started_at, begun.job, how
         )
 
-    def _bury(self, pid: int) -> None:
-        self.dead.add(pid)
+    def _bury(self, pid: int, at: int) -> None:
+        self.dead[pid] = at
         for key, attempt in list(self.under_way.items()):
             if attempt.pid == pid:
                 del self.under_way[key]
@@ -218,7 +218,9 @@ def _check_attempts(verdict: Verdict, kept: Store, told: Log) -> None:
             verdict.mismatched.append(f"run {key[0]} attempt {key[1]} {fault}")
 
 
-def _disagreement(row: Mapping[str, Any], attempt: Attempted | None, dead: set[int]) -> str:
+def _disagreement(
+    row: Mapping[str, Any], attempt: Attempted | None, dead: Mapping[int, int]
+) -> str:
     """What the log does not allow the store to say of one attempt, or nothing."""
     outcome, how = row["outcome"], attempt.how if attempt else "no start"
     allowed = {
@@ -231,8 +233,8 @@ def _disagreement(row: Mapping[str, Any], attempt: Attempted | None, dead: set[i
     }
     if how not in allowed[outcome]:
         return f"is {outcome}, and its log says {how or 'no end'}"
-    if outcome == "LOST" and row["pid"] not in dead:
-        return f"is LOST, and its process {row['pid']} did not die"
+    if outcome == "LOST" and dead.get(row["pid"], row["finished_at"] + 1) > row["finished_at"]:
+        return f"is LOST, and its process {row['pid']} had not died"
     return ""
 
 

@@ -15,7 +15,7 @@ from taskd.core.job import Job
 from tests.storm.checker import Verdict, check, read_requests
 from tests.storm.lives import Life, Place, intervals, job
 from tests.storm.nursery import Case, fork, raise_all, reap
-from tests.storm.work import note
+from tests.storm.work import note_death
 
 HOUR = 3600 * 1_000_000
 
@@ -42,7 +42,7 @@ def live_well(case: Case) -> None:
 
     pid = fork(live, place.said)
     assert reap(pid) == 0, place.said.read_text()
-    note(place.log, "dead", pid)
+    note_death(place.log, pid)
 
 
 @dataclass
@@ -222,6 +222,10 @@ def lose_a_living_process(scene: Scene) -> None:
     scene.sql("UPDATE attempts SET outcome = 'LOST', pid = 1 WHERE run = ?", scene.run_of("tick"))
 
 
+def lose_a_process_before_its_death(scene: Scene) -> None:
+    scene.sql("UPDATE attempts SET outcome = 'LOST' WHERE run = ?", scene.run_of("tick"))
+
+
 def leave_a_gap_between_attempts(scene: Scene) -> None:
     scene.sql("UPDATE attempts SET number = 2 WHERE run = ?", scene.run_of("tick"))
 
@@ -265,6 +269,7 @@ PLANTED = {
         say_failed_of_what_went_well,
         say_well_of_what_never_ran,
         lose_a_living_process,
+        lose_a_process_before_its_death,
         leave_a_gap_between_attempts,
         miscount,
         move_a_final_run,

@@ -16,7 +16,7 @@ from taskd.crashpoints import EXIT_CRASHED, POINTS
 from tests.storm.checker import check
 from tests.storm.lives import PATIENCE_S, Life, Place, intervals, job
 from tests.storm.nursery import Case, fork, raise_all, reap
-from tests.storm.work import microseconds, note
+from tests.storm.work import microseconds, note_death
 
 IN_THE_DAEMON = {"reload.checked", "reload.applied", "reload.adopted"}
 ONCE = {point for point in POINTS if point.startswith(("migration", "load", "shutdown", "store"))}
@@ -69,7 +69,7 @@ def die_and_restart(case: Case) -> dict[str, Any]:
 
 def _outlive(place: Place, pid: int) -> int:
     status = reap(pid)
-    note(place.log, "dead", pid)
+    note_death(place.log, pid)
     return status
 
 

@@ -29,7 +29,7 @@ from tests.daemon.live import Live, live
 from tests.storm.checker import Figures, check
 from tests.storm.lives import LIVE, Life, Place, intervals, job
 from tests.storm.nursery import ROOT, Case, fork, raise_all, reap
-from tests.storm.work import microseconds, note
+from tests.storm.work import microseconds, note_death
 
 __all__ = ["live"]
 
@@ -90,11 +90,11 @@ def storm(case: Case) -> dict[str, Any]:
         os.kill(pid, signal.SIGKILL)
         status = reap(pid)
         assert status == 128 + signal.SIGKILL, place.said.read_text()
-        note(place.log, "dead", pid)
+        note_death(place.log, pid)
     began = microseconds()
     pid = fork(lambda: Life(place, jobs(place)).settle("tick"), place.said)
     assert reap(pid) == 0, place.said.read_text()
-    note(place.log, "dead", pid)
+    note_death(place.log, pid)
     return judged(place, jobs(place), case["kills"], began)
 
 
@@ -231,7 +231,7 @@ def kill(live: Live, place: Place, number: int) -> int:
     assert live.process is not None
     assert live.process.poll() is None
     status = live.end(number)
-    note(place.log, "dead", live.process.pid)
+    note_death(place.log, live.process.pid)
     return status
 
 

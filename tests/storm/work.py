@@ -4,7 +4,7 @@ The log is one file that all processes append to, each line with one write and a
 
     start RUN ATTEMPT PID MICROSECONDS JOB      written first thing by the attempt
     end   RUN ATTEMPT PID MICROSECONDS HOW      written last thing; HOW is ok or failed
-    dead  PID                                   written by the test once it has reaped the process
+    dead  PID MICROSECONDS                      written by the test once it has reaped the process
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ def note(log: str | Path, *words: object) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def note_death(log: str | Path, pid: int) -> None:
+    """Note that a process was reaped; before another one takes its place."""
+    note(log, "dead", pid, microseconds())
 
 
 def microseconds() -> int:
