@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import cast
+from typing import Self, cast
 
 from taskd import Scheduler
 from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import AnyRequest, JobsDefined, JobStopped, Paused, RunStopped, Triggered
+from taskd.core.messages import (
+    AnyRequest,
+    JobsDefined,
+    JobStopped,
+    Paused,
+    Resumed,
+    RunStopped,
+    Triggered,
+)
 from taskd.core.run import MICROSECOND, Run, RunId, RunState
 from taskd.core.schedule import Every
 from taskd.stores.history import History
@@ -67,15 +75,19 @@ def intervals(jobs: Sequence[Job]) -> dict[str, int]:
 
 
 class Life:
-    """A durable Scheduler with the jobs of its file defined, as a daemon begins."""
+    """A durable Scheduler that is used as a daemon would, and notes what it is asked for."""
 
-    def __init__(self, place: Place, jobs: Sequence[Job], *, workers: int = 8) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
-        self.scheduler = Scheduler(f"sqlite:///{place.store}", workers=workers)
+        self.scheduler = Scheduler(f"sqlite:///{place.store}")
+
+    def define(self, jobs: Sequence[Job]) -> Self:
+        """Make `jobs` those of the file."""
         # Asked before the start: it is decided with what the store holds, as in the daemon.
         defined = self.scheduler.inbox.ask(JobsDefined(tuple(jobs), Source.FILE))
         self.scheduler.start()
         defined.result(PATIENCE_S)
+        return self
 
     def ask(self, request: AnyRequest) -> object:
         """Ask and wait for the answer."""
@@ -128,6 +140,7 @@ class Life:
 
     def settle(self, heartbeat: str) -> None:
         """See that new work is done, then bring everything to rest and shut down."""
+        self.ask(Resumed(None))  # an earlier life may have died on its way to rest
         for _ in range(2):
             self.end_of(heartbeat).result(PATIENCE_S)
         self.ask(Paused(None))

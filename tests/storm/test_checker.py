@@ -33,7 +33,7 @@ def live_well(case: Case) -> None:
     place = Place(Path(case["folder"]))
 
     def live() -> None:
-        life = Life(place, jobs(place))
+        life = Life(place).define(jobs(place))
         life.trigger("fail")
         life.add_task()
         life.add_job()

@@ -37,7 +37,7 @@ def jobs(place: Place) -> list[Job]:
 def scripted(place: Place, at: str) -> None:
     """Do something of everything, three times, and end; die on the way if `at` is passed."""
     crashpoints.arm(at)
-    life = Life(place, jobs(place))
+    life = Life(place).define(jobs(place))
     for _ in range(3):
         run = life.trigger("heed")
         ended = life.end_of(run)
@@ -59,7 +59,9 @@ def die_and_restart(case: Case) -> dict[str, Any]:
     place = Place(Path(case["folder"]))
     died = _outlive(place, fork(lambda: scripted(place, case["at"]), place.said))
     began = microseconds()
-    settled = _outlive(place, fork(lambda: Life(place, jobs(place)).settle("tick"), place.said))
+    settled = _outlive(
+        place, fork(lambda: Life(place).define(jobs(place)).settle("tick"), place.said)
+    )
     log, requests = place.log, place.requests.path
     every = intervals(jobs(place))
     verdict = check(place.store, log, requests, every=every, decided_until=began)

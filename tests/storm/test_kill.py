@@ -57,7 +57,7 @@ def jobs(place: Place) -> list[Job]:
 
 def under_load(place: Place, ready: int) -> None:
     """Work and ask for more, for ever."""
-    life = Life(place, jobs(place))
+    life = Life(place).define(jobs(place))
     os.write(ready, b".")
     threading.Thread(target=forever, args=[life.trigger, "echo"], daemon=True).start()
     threading.Thread(target=forever, args=[trigger_and_stop, life], daemon=True).start()
@@ -92,7 +92,7 @@ def storm(case: Case) -> dict[str, Any]:
         assert status == 128 + signal.SIGKILL, place.said.read_text()
         note_death(place.log, pid)
     began = microseconds()
-    pid = fork(lambda: Life(place, jobs(place)).settle("tick"), place.said)
+    pid = fork(lambda: Life(place).define(jobs(place)).settle("tick"), place.said)
     assert reap(pid) == 0, place.said.read_text()
     note_death(place.log, pid)
     return judged(place, jobs(place), case["kills"], began)
