@@ -12,10 +12,8 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,15 +21,12 @@ from typing import Any
 import pytest
 
 from taskd.core.job import Job
-from taskd.core.run import RunId
 from taskd.errors import TaskdError
-from tests.daemon.live import Live, live
-from tests.storm.checker import Figures, check
-from tests.storm.lives import LIVE, Life, Place, intervals, job
-from tests.storm.nursery import ROOT, Case, fork, raise_all, reap
+from tests.storm.besieged import Besieged
+from tests.storm.checker import Figures, Verdict, check
+from tests.storm.lives import Life, Place, intervals, job
+from tests.storm.nursery import Case, fork, raise_all, reap
 from tests.storm.work import microseconds, note_death
-
-__all__ = ["live"]
 
 KILLS = 60
 DAEMON_KILLS = 15
@@ -95,14 +90,13 @@ def storm(case: Case) -> dict[str, Any]:
     pid = fork(lambda: Life(place).define(jobs(place)).settle("tick"), place.said)
     assert reap(pid) == 0, place.said.read_text()
     note_death(place.log, pid)
-    return judged(place, jobs(place), case["kills"], began)
-
-
-def judged(place: Place, jobs: list[Job], kills: int, began: int) -> dict[str, Any]:
-    requests = place.requests.path
-    every = intervals(jobs)
+    every, requests = intervals(jobs(place)), place.requests.path
     verdict = check(place.store, place.log, requests, every=every, decided_until=began)
-    figures = Figures.read(place.store, place.log, requests)
+    return account(place, verdict, case["kills"])
+
+
+def account(place: Place, verdict: Verdict, kills: int) -> dict[str, Any]:
+    figures = Figures.read(place.store, place.log, place.requests.path)
     return {"kills": kills, **asdict(figures), "faults": verdict.faults()}
 
 
@@ -139,107 +133,22 @@ def storms(folder: Path, *, kills: int) -> None:
 # -- the daemon ------------------------------------------------------------------------------------
 
 
-def toml(jobs: list[Job], place: Place) -> str:
-    every = intervals(jobs)
-    text = '[daemon]\nshutdown_grace = "10s"\n'
-    for one in jobs:
-        text += f'[jobs.{one.name}]\ncall = "{one.call.target}"\nargs = {list(one.call.args)}\n'
-        if one.name in every:
-            text += f'every = "{every[one.name] // 1000}ms"\n'
-    return text
-
-
-class Callers:
-    """Threads that trigger and stop through the control socket, and note what was answered."""
-
-    def __init__(self, live: Live, place: Place) -> None:
-        self._client, self._requests = live.client, place.requests
-        self._log = str(place.log)
-        self._end = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._repeat, args=[what])
-            for what in (self._echo, self._trigger_and_stop, self._add)
-        ]
-        self._added = 0
-
-    def __enter__(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _repeat(self, what: Any) -> None:
-        while not self._end.wait(0.01):
-            with suppress(TaskdError):  # a conflict, no daemon, or no answer
-                what()
-
-    def _echo(self) -> None:
-        self._trigger("echo")
-
-    def _trigger_and_stop(self) -> None:
-        run = self._trigger("heed")
-        self._requests.asked("stop", run=run)
-        self._client.stop_run(run)
-        self._requests.done("stop", run=run)
-
-    def _trigger(self, name: str) -> RunId:
-        self._requests.asked("trigger", job=name)
-        run = RunId(self._client.trigger(name)["id"])
-        self._requests.done("trigger", job=name, run=run)
-        return run
-
-    def _add(self) -> None:
-        self._added += 1
-        name = f"added-{self._added}"
-        self._requests.asked("add", job=name)
-        call = {"call": "tests.storm.work:tick", "args": [self._log], "every": "1h"}
-        self._client.add({"name": name, **call})
-        self._requests.done("add", job=name)
-
-
-@pytest.fixture
-def place(live: Live) -> Iterator[Place]:
-    yield Place(live.folder)
-
-
-def storm_of_daemons(live: Live, place: Place, *, kills: int) -> None:
-    chance = random.Random(SEED)
-    live.write(toml(jobs(place), place))
-    with Callers(live, place):
-        for _ in range(kills):
-            live.start(PYTHONPATH=str(ROOT))
-            threading.Event().wait(chance.uniform(SOONEST_S, LATEST_S))
-            kill(live, place, signal.SIGKILL)
-    began = microseconds()
-    live.start(PYTHONPATH=str(ROOT))
-    live.until(lambda: is_since(live.job("tick")["last_run"], began))
-    live.client.pause_all()
-    live.until(lambda: not live.client.runs(state=",".join(LIVE)))
-    assert kill(live, place, signal.SIGTERM) == 0
-    hold_to_account(judged(place, jobs(place), kills, began))
-
-
-def is_since(run: dict[str, Any] | None, began: int) -> bool:
-    since = datetime.fromtimestamp(began / 1e6, UTC)
-    return run is not None and datetime.fromisoformat(run["scheduled_at"]) > since
-
-
-def kill(live: Live, place: Place, number: int) -> int:
-    assert live.process is not None
-    assert live.process.poll() is None
-    status = live.end(number)
-    note_death(place.log, live.process.pid)
-    return status
-
-
-def test_a_storm_of_kills_on_the_daemon_loses_and_doubles_nothing(live: Live, place: Place) -> None:
-    storm_of_daemons(live, place, kills=DAEMON_KILLS)
+def test_a_storm_of_kills_on_the_daemon_loses_and_doubles_nothing(besieged: Besieged) -> None:
+    storm_of_daemons(besieged, kills=DAEMON_KILLS)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_a_long_storm_on_the_daemon_loses_and_doubles_nothing(live: Live, place: Place) -> None:
-    storm_of_daemons(live, place, kills=LONG_KILLS // 10)
+def test_a_long_storm_on_the_daemon_loses_and_doubles_nothing(besieged: Besieged) -> None:
+    storm_of_daemons(besieged, kills=LONG_KILLS // 10)
+
+
+def storm_of_daemons(besieged: Besieged, *, kills: int) -> None:
+    chance, place = random.Random(SEED), besieged.place
+    besieged.define(jobs(place))
+    with besieged.callers():
+        for _ in range(kills):
+            besieged.start()
+            threading.Event().wait(chance.uniform(SOONEST_S, LATEST_S))
+            besieged.kill()
+    hold_to_account(account(place, besieged.settle("tick"), kills))
