@@ -28,6 +28,8 @@ from tests.storm.requests import Requests
 from tests.storm.work import tick
 
 PATIENCE_S = 20.0
+REST_S = 5.0  # within which all that is due must come to its end
+BEAT_S = 0.01
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.RETRYING)
 
 
@@ -145,8 +147,8 @@ class Life:
             self.end_of(heartbeat).result(PATIENCE_S)
         self.ask(Paused(None))
         beat = Event()
-        for _ in range(int(PATIENCE_S / 0.01)):
+        for _ in range(int(REST_S / BEAT_S)):
             if not self.live():
                 break
-            beat.wait(0.01)
-        self.scheduler.shutdown()
+            beat.wait(BEAT_S)
+        self.scheduler.shutdown(grace=timedelta(seconds=1))

@@ -114,11 +114,11 @@ def test_a_fault_of_the_disk_loses_nothing_and_heals_without_a_restart(tmp_path:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_fault_of_the_disk_is_survived(kind: str, tmp_path: Path) -> None:
-    first = 1
-    while True:
-        reached = survive(tmp_path, ((kind, n) for n in range(first, first + 4 * AT_ONCE)))
-        first += 4 * AT_ONCE
-        if not all(reached.values()):
-            break
-    assert first > 20
-    print(f"\n{kind}: {first - 1} faults survived")
+    survived, is_at_the_end = 0, False
+    while not is_at_the_end:
+        next_ones = range(survived + 1, survived + 1 + 4 * AT_ONCE)
+        reached = survive(tmp_path, ((kind, when) for when in next_ones))
+        survived += sum(reached.values())
+        is_at_the_end = not all(reached.values())
+    assert survived > 20
+    print(f"\n{kind}: {survived} faults survived")
