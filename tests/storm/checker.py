@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -57,7 +57,7 @@ class Log:
     """
 
     attempts: dict[tuple[str, int], Attempted] = field(default_factory=dict)
-    dead: dict[int, int] = field(default_factory=dict)
+    dead: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     again: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
     under_way: dict[tuple[str, int], Attempted] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Log:
         )
 
     def _bury(self, pid: int, at: int) -> None:
-        self.dead[pid] = at
+        self.dead[pid].append(at)  # pids come again
         for key, attempt in list(self.under_way.items()):
             if attempt.pid == pid:
                 del self.under_way[key]
@@ -214,13 +214,11 @@ def _check_attempts(verdict: Verdict, kept: Store, told: Log) -> None:
         elif row["pid"] != attempt.pid:
             verdict.mismatched.append(f"{name} ran in {attempt.pid}, not in {row['pid']}")
     for key, row in kept.attempts.items():
-        if fault := _disagreement(row, told.attempts.get(key), told.dead):
+        if fault := _disagreement(row, told.attempts.get(key), told.dead[row["pid"]]):
             verdict.mismatched.append(f"run {key[0]} attempt {key[1]} {fault}")
 
 
-def _disagreement(
-    row: Mapping[str, Any], attempt: Attempted | None, dead: Mapping[int, int]
-) -> str:
+def _disagreement(row: Mapping[str, Any], attempt: Attempted | None, deaths: Sequence[int]) -> str:
     """What the log does not allow the store to say of one attempt, or nothing."""
     outcome, how = row["outcome"], attempt.how if attempt else "no start"
     allowed = {
@@ -233,7 +231,8 @@ def _disagreement(
     }
     if how not in allowed[outcome]:
         return f"is {outcome}, and its log says {how or 'no end'}"
-    if outcome == "LOST" and dead.get(row["pid"], row["finished_at"] + 1) > row["finished_at"]:
+    died = any(row["started_at"] < at <= row["finished_at"] for at in deaths)
+    if outcome == "LOST" and not died:
         return f"is LOST, and its process {row['pid']} had not died"
     return ""
 
