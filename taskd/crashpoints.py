@@ -21,6 +21,9 @@ POINTS: Final = frozenset(
         "migration.after_commit",
         "load.before",
         "load.after",
+        # a commit that failed
+        "recovery.dropped",
+        "recovery.revived",
         # a turn
         "inbox.taken",
         "turn.decided",

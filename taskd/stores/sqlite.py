@@ -263,6 +263,7 @@ class SqliteStore:
         except StoreUnusable as error:
             raise StoreUnavailable(str(error)) from error
         self._is_dropped = False
+        crash_point("recovery.revived")
 
     def _drop(self) -> None:
         """Let go of a connection whose last commit may or may not have happened: the file knows."""
@@ -271,6 +272,7 @@ class SqliteStore:
             return
         self._is_dropped = True
         self._db.close()
+        crash_point("recovery.dropped")
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:  # some errors make SQLite roll back by itself

@@ -16,6 +16,8 @@ from taskd.crashpoints import EXIT_CRASHED, POINTS
 from tests.storm.checker import check
 from tests.storm.lives import PATIENCE_S, Life, Place, intervals, job
 from tests.storm.nursery import Case, fork, raise_all, reap
+from tests.storm.squeeze import is_refused, size_limit, until
+from tests.storm.undaunted import until_answered
 from tests.storm.work import microseconds, note_death
 
 IN_THE_DAEMON = {"reload.checked", "reload.applied", "reload.adopted"}
@@ -38,6 +40,8 @@ def scripted(place: Place, at: str) -> None:
     """Do something of everything, three times, and end; die on the way if `at` is passed."""
     crashpoints.arm(at)
     life = Life(place).define(jobs(place))
+    if at.startswith("recovery"):
+        fail_to_commit(life)
     for _ in range(3):
         run = life.trigger("heed")
         ended = life.end_of(run)
@@ -52,6 +56,14 @@ def scripted(place: Place, at: str) -> None:
         life.scheduler.shutdown(grace=timedelta(seconds=0.02))
     else:
         life.scheduler.shutdown()
+
+
+def fail_to_commit(life: Life) -> None:
+    """Leave the store no room, three times."""
+    for _ in range(3):
+        with size_limit(life.place) as refill:
+            until(lambda: is_refused(life, refill))
+        until_answered(lambda: life.end_of("tick").result(PATIENCE_S))
 
 
 def die_and_restart(case: Case) -> dict[str, Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,13 +13,12 @@ from typing import Any
 import pytest
 
 from taskd.core.job import Job
-from taskd.errors import StoreUnavailable
 from tests.storm.checker import Log, check
-from tests.storm.lives import PATIENCE_S, Life, Place, intervals, job
+from tests.storm.lives import BEAT_S, PATIENCE_S, Life, Place, intervals, job
 from tests.storm.nursery import Case, fork, raise_all, reap
+from tests.storm.squeeze import ballast, is_refused, size_limit, until
 from tests.storm.work import microseconds, note_death
 
-BEAT_S = 0.01
 FULL_FOR_S = 0.7  # several intervals of each job
 DISK = "16m"  # SQLite lets its WAL grow to 4 MiB, and a disk that this alone fills never heals
 
@@ -42,34 +39,6 @@ def jobs(place: Place) -> list[Job]:
         job(place, "long", "linger", FULL_FOR_S / 2),
         job(place, "echo", "tick"),
     ]
-
-
-# -- two ways to have no room ----------------------------------------------------------------------
-
-
-@contextmanager
-def ballast(place: Place) -> Iterator[Callable[[], None]]:
-    """Fill the disk; what is given fills again what was freed since."""
-    with (place.store.parent / "ballast").open("ab", buffering=0) as file:
-
-        def fill() -> None:
-            with suppress(OSError):
-                while True:
-                    file.write(bytes(4096))
-
-        fill()
-        yield fill
-    (place.store.parent / "ballast").unlink()
-
-
-@contextmanager
-def size_limit(place: Place) -> Iterator[Callable[[], None]]:
-    """Let no file of this process grow beyond two pages, as ulimit(1) does; the log stays below."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
-    yield lambda: None
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 SQUEEZES = {"ballast": ballast, "size_limit": size_limit}
@@ -98,25 +67,6 @@ def go_through(place: Place, squeeze: str) -> None:
     assert ended.result(PATIENCE_S).attempt == 1
     life.trigger("echo")
     life.settle("tick")
-
-
-def is_refused(life: Life, refill: Callable[[], None]) -> bool:
-    """Whether a request is, for it cannot be kept."""
-    refill()
-    try:
-        life.add_task()
-    except StoreUnavailable:
-        return True
-    return False
-
-
-def until(holds: Callable[[], object]) -> None:
-    beat = Event()
-    for _ in range(int(PATIENCE_S / BEAT_S)):
-        if holds():
-            return
-        beat.wait(BEAT_S)
-    raise AssertionError("it never held")
 
 
 def pause(seconds: float, refill: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ pytestmark = pytest.mark.skipif(not strace_works(), reason="strace is not there,
 KINDS = {
     "fsync-fails": ("fdatasync", "error=EIO"),
     "write-fails": ("pwrite64", "error=EIO"),
+    "read-fails": ("pread64", "error=EIO"),
     "disk-full": ("pwrite64", "error=ENOSPC"),
     "dies-at-fsync": ("fdatasync", "signal=KILL"),
     "dies-at-write": ("pwrite64", "signal=KILL"),
@@ -83,7 +84,9 @@ def is_well(case: Case, answer: dict[str, Any]) -> bool:
     return ended_well and answer["settled"] == 0 and not answer["faults"]
 
 
-def survive(folder: Path, points: Iterable[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+def survive(
+    folder: Path, points: Iterable[tuple[str, int | str]]
+) -> dict[tuple[str, int | str], bool]:
     """Injure at each of the points; return which of them were reached, and fail for any fault."""
     cases = []
     for kind, when in points:
@@ -97,10 +100,11 @@ def survive(folder: Path, points: Iterable[tuple[str, int]]) -> dict[tuple[str, 
 
 
 def test_a_fault_of_the_disk_loses_nothing_and_heals_without_a_restart(tmp_path: Path) -> None:
-    moments = {
+    moments: dict[str, Sequence[int | str]] = {
         "fsync-fails": (2, 6, 17),
         "write-fails": (3, 23),
-        "disk-full": (9, 31, 60),
+        "read-fails": (14,),
+        "disk-full": (9, 31, 60, "40+50"),  # and again at each fiftieth
         "dies-at-fsync": (4, 11),
         "dies-at-write": (2, 40, 75),
     }
