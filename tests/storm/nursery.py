@@ -16,6 +16,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,19 +66,26 @@ def reap(pid: int) -> int:
 def raise_all(function: str, cases: Sequence[Case], *, at_once: int) -> list[tuple[Case, Any]]:
     """Have a nursery call `function` (``module:name``) for each case; return cases and answers."""
     told = json.dumps({"function": function, "cases": cases})
-    nursery = subprocess.run(
+    nursery = subprocess.Popen(
         [sys.executable, "-m", "tests.storm.nursery", str(at_once)],
-        input=told,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        check=False,
+        start_new_session=True,
     )
-    assert nursery.returncode == 0, nursery.stderr
-    answers = [json.loads(line) for line in nursery.stdout.splitlines()]
+    try:
+        printed, said = nursery.communicate(told)
+    finally:
+        with suppress(ProcessLookupError):  # none is left, save where the test was cut short
+            os.killpg(nursery.pid, signal.SIGKILL)
+        nursery.wait()
+    assert nursery.returncode == 0, said
+    answers = [json.loads(line) for line in printed.splitlines()]
     faults = [answer for answer in answers if "fault" in answer]
     assert not faults, "\n".join(f"{one['case']}: {one['fault']}" for one in faults)
-    assert len(answers) == len(cases), nursery.stderr
+    assert len(answers) == len(cases), said
     return [(answer["case"], answer["answer"]) for answer in answers]
 
 
