@@ -15,6 +15,7 @@ from taskd.core.messages import AnyRequest, Input, Ticket
 from taskd.core.ports import Wakeup
 from taskd.core.run import Run
 from taskd.core.turn import Reply
+from taskd.crashpoints import crash_point
 from taskd.errors import Stopped
 
 
@@ -114,16 +115,19 @@ class Inbox:
         self._wakeup.clear()
         while self._messages:
             yield self._messages.popleft()
+        crash_point("inbox.taken")
 
     def reply(self, reply: Reply) -> None:
         """Answer a request; nobody may be waiting."""
         answer = self._answers.pop(reply.ticket, None)
         if answer is None or not answer.set_running_or_notify_cancel():
             return
+        crash_point("reply.before")
         if reply.error is not None:
             answer.set_exception(reply.error)
         else:
             answer.set_result(reply.value)
+        crash_point("reply.after")
 
     def keep_watch(self, watch: Watch) -> None:
         """Answer `watch` when its run ends."""
@@ -132,10 +136,12 @@ class Inbox:
 
     def run_ended(self, run: Run) -> None:
         """Answer all who watch `run` or its job."""
+        crash_point("end.before_told")
         for task in (run.id, run.job):
             for answer in self._watches.pop(task or "", ()):
                 if answer.set_running_or_notify_cancel():
                     answer.set_result(run)
+        crash_point("end.after_told")
 
     def close(self) -> None:
         """Refuse all who still wait, and all who come later."""

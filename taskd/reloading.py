@@ -22,6 +22,7 @@ from taskd.core.diff import Diff, diff
 from taskd.core.job import Job, Source
 from taskd.core.messages import JobsDefined
 from taskd.core.record import JobRecord
+from taskd.crashpoints import crash_point
 from taskd.errors import ConfigError, Problem, Stopped, TaskdError
 from taskd.executors.loaded_code import LoadedCode
 from taskd.scheduler import Scheduler
@@ -191,12 +192,15 @@ class Reloader:
             if not by_hand:
                 refuse_emptied(self.configuration, configuration)
             refuse_bad_code(configuration, self._records(), self._scheduler.executor.code)
+            crash_point("reload.checked")
             outcome = self._define(configuration).result()
         except ConfigError as error:
             self.problems = error.problems
             raise
+        crash_point("reload.applied")
         self.problems, self._faults = (), {}
         self._adopt(configuration)
+        crash_point("reload.adopted")
         kinds = ("added", "changed", "removed", "unchanged")
         counts = ", ".join(f"{len(getattr(outcome, kind))} {kind}" for kind in kinds)
         self._say(f"taskd has read {configuration.path}: {counts}")

@@ -31,6 +31,7 @@ from taskd.core.ports import Clock, Executor, Store
 from taskd.core.run import Run, RunId
 from taskd.core.turn import Reply, RunChange, Turn
 from taskd.core.zones import EPOCH
+from taskd.crashpoints import crash_point
 from taskd.errors import (
     StoreDoubtful,
     StoreError,
@@ -241,8 +242,9 @@ class Turns:
         return [ClockStepped(by)]
 
     def _read_all(self) -> Restored:
+        crash_point("load.before")
         jobs, live = self._store.load()
-        return Restored(
+        restored = Restored(
             jobs=jobs,
             live=live,
             pending=self._store.pending(REFILL),
@@ -251,6 +253,8 @@ class Turns:
             alive=frozenset(self._alive),
             restart=not self._has_decided,
         )
+        crash_point("load.after")
+        return restored
 
 
 def _refilled(engine: Engine, store: Store) -> list[Input]:

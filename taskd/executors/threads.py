@@ -10,6 +10,7 @@ from queue import SimpleQueue
 
 from taskd.core.run import RunId
 from taskd.core.turn import Start
+from taskd.crashpoints import crash_point
 from taskd.executors.call import End, perform
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode
@@ -49,24 +50,30 @@ class Threads:
         Raises:
             RuntimeError: The machine gives no thread; nothing was begun.
         """
+        crash_point("start.before")
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
         context = RunContext(start, self._stop, self._inbox)
         self._running[start.run.id] = context
         self._work.put((start, context))
+        crash_point("start.after")
 
     def interrupt(self, run: RunId) -> None:
         """Set `current_run.cancelled` of a running attempt: a thread stops only by itself."""
+        crash_point("interrupt.before")
         context = self._running.get(run)
         if context is not None:
             context.cancel.set()
+        crash_point("interrupt.after")
 
     def stopping(self) -> None:
         """Set `current_run.stopping` of every running attempt."""
         self._stop.set()
+        crash_point("shutdown.begun")
 
     def close(self) -> None:
         """Let idle threads end; busy ones end after their attempt."""
+        crash_point("shutdown.handed_back" if self._running else "shutdown.drained")
         self._work.put(None)
 
     def is_called_from_within(self) -> bool:
@@ -78,11 +85,15 @@ class Threads:
         while (work := self._work.get()) is not None:
             start, context = work
             # A context of its own: what an attempt sets there is not the next one's to see.
+            crash_point("call.before")
             end = Context().run(self._perform, start, context)
+            crash_point("call.after")
             del self._running[start.run.id]
             # The slot is free for the loop once this is committed: be ready before it is told.
             self._idle.release()
+            crash_point("report.before")
             self._inbox.post(end.of(start.run, self._now()))
+            crash_point("report.after")
         self._work.put(None)  # for the next thread
 
     def _perform(self, start: Start, context: RunContext) -> End:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from importlib.resources import files
 
+from taskd.crashpoints import crash_point
 from taskd.errors import StoreUnusable
 
 APPLICATION_ID = 0x7461736B  # "task": tells our files from other programs' databases
@@ -39,6 +40,7 @@ def newest_version() -> int:
 
 def _apply(db: sqlite3.Connection, script: str, number: int) -> None:
     db.execute("BEGIN IMMEDIATE")
+    crash_point("migration.begun")
     try:
         for statement in _statements(script):
             db.execute(statement)
@@ -48,7 +50,9 @@ def _apply(db: sqlite3.Connection, script: str, number: int) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+    crash_point("migration.before_commit")
     db.execute("COMMIT")
+    crash_point("migration.after_commit")
 
 
 def _statements(script: str) -> list[str]:

@@ -20,6 +20,7 @@ from taskd.core.ports import Keep
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
 from taskd.core.turn import Changes, JobChange, RunChange
+from taskd.crashpoints import crash_point
 from taskd.errors import StoreRefused, StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.connection import create
@@ -171,6 +172,7 @@ class SqliteStore:
             StoreUnavailable: It failed; nothing was written.
             StoreDoubtful: It failed, and `settled` will tell if it was written.
         """
+        crash_point("turn.decided")
         try:
             with self._writer.transaction() as transaction:
                 self._write(transaction, changes)
@@ -207,9 +209,12 @@ class SqliteStore:
 
     def close(self) -> None:
         """Let go of the file and its lock."""
+        crash_point("store.closing")
         self._writer.close()
+        crash_point("store.closed")
         if self._lock is not None:
             self._lock.release()
+        crash_point("store.unlocked")
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -218,12 +223,17 @@ class SqliteStore:
         return self._writer.db
 
     def _write(self, transaction: Transaction, changes: Changes) -> None:
+        crash_point("commit.jobs")
         self._write_jobs(changes.jobs.values())
+        crash_point("commit.runs")
         self._write_runs(changes.runs.values())
+        crash_point("commit.attempts")
         self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
+        crash_point("commit.skips")
         self._db.executemany(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
         self._db.executemany(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
         self._db.executemany(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
+        crash_point("commit.events")
         transaction.append(event_rows(changes))
 
     def _write_jobs(self, changes: Iterable[JobChange]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from taskd.crashpoints import crash_point
 from taskd.errors import StoreDoubtful, StoreUnavailable, StoreUnusable
 from taskd.stores.chain import COLUMNS, Head, Tail, read_head
 from taskd.stores.connection import connect, unusable
@@ -120,6 +121,7 @@ class Writer:
     # -- inside ----------------------------------------------------------------------------------
 
     def _commit(self, head: Head) -> None:
+        crash_point("commit.before")
         try:
             self.db.execute("COMMIT")
             self._check_place()  # or it went into a file that nobody will find
@@ -133,6 +135,7 @@ class Writer:
                 raise StoreUnavailable(f"cannot write the store: {error}") from error
         self.head = head
         self._is_written = True
+        crash_point("commit.after")
 
     def _reconnect(self) -> None:
         """Connect again and see which journal is there; the lock was kept meanwhile."""
@@ -156,6 +159,7 @@ class Writer:
             self._is_written = found == self._expected
         self.db, self.head, self._expected, self._is_dropped = db, found, None, False
         self._sync_now = self._synchronous
+        crash_point("recovery.revived")
 
     def _set_sync(self, level: str) -> None:
         if level != self._sync_now:
@@ -169,6 +173,7 @@ class Writer:
         self._is_dropped = True
         with suppress(sqlite3.Error):
             self.db.close()
+        crash_point("recovery.dropped")
 
     def _roll_back(self) -> None:
         if self.db.in_transaction:  # some errors make SQLite roll back by itself

@@ -1,0 +1,103 @@
+"""Crash points: named places where a test has the process die, to see what a restart makes of it.
+
+``TASKD_CRASH_AT=name:n`` in the environment ends the process at the n-th passing of that point, by
+`os._exit`: nothing is flushed, closed or released, as if it were killed there. Unset, a point costs
+a call and a comparison.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from typing import Final
+
+EXIT_CRASHED: Final = 137  # what a shell reports of SIGKILL
+
+POINTS: Final = frozenset(
+    {
+        # migrating and loading
+        "migration.begun",
+        "migration.before_commit",
+        "migration.after_commit",
+        "load.before",
+        "load.after",
+        # a commit that failed
+        "recovery.dropped",
+        "recovery.revived",
+        # a turn
+        "inbox.taken",
+        "turn.decided",
+        "commit.jobs",
+        "commit.runs",
+        "commit.attempts",
+        "commit.skips",
+        "commit.events",
+        "commit.before",
+        "commit.after",
+        "start.before",
+        "start.after",
+        "interrupt.before",
+        "interrupt.after",
+        "reply.before",
+        "reply.after",
+        "end.before_told",
+        "end.after_told",
+        # an attempt, in its own thread
+        "call.before",
+        "call.after",
+        "report.before",
+        "report.after",
+        # reading the files again
+        "reload.checked",
+        "reload.applied",
+        "reload.adopted",
+        # shutting down
+        "shutdown.begun",
+        "shutdown.drained",
+        "shutdown.handed_back",
+        "store.closing",
+        "store.closed",
+        "store.unlocked",
+    }
+)
+"""Every name; a test walks them all."""
+
+
+class _Fuse:
+    """Burns down with each passing of one point, in whatever threads it is passed."""
+
+    def __init__(self, name: str, passing: int) -> None:
+        self.name = name
+        self._passing = passing
+        self._passings = count(1)  # its `next` is one step under the interpreter's lock
+
+    def burn(self) -> None:
+        if next(self._passings) == self._passing:
+            os._exit(EXIT_CRASHED)
+
+
+_fuse: _Fuse | None = None
+
+
+def crash_point(name: str) -> None:
+    """End the process here if that was asked for; `name` is one of `POINTS`."""
+    if _fuse is not None and _fuse.name == name:
+        _fuse.burn()
+
+
+def arm(spec: str) -> None:
+    """Have the process die as ``name:n`` says: at the n-th passing of that point, from 1.
+
+    Raises:
+        ValueError: There is no such point, or no such passing. A misspelt point would never be
+            reached, and the test that asked for it would prove nothing.
+    """
+    global _fuse
+    name, _, passing = spec.partition(":")
+    if name not in POINTS or not passing.isdecimal() or int(passing) < 1:
+        raise ValueError(f"TASKD_CRASH_AT={spec}: expected a crash point and a count, NAME:N")
+    _fuse = _Fuse(name, int(passing))
+
+
+if asked := os.environ.get("TASKD_CRASH_AT"):
+    arm(asked)
