@@ -103,10 +103,8 @@ class Turns:
         error = self._try(inputs)
         if error is None:
             return
-        if self._doubt is not None:  # what it took is not to be done again before that is known
-            self._refuse(inputs, error)
-            return
-        if self._try([]) is not None:  # the store itself is unwell: nothing can be decided now
+        # Nobody knows if it was done, or the store itself is unwell: nothing can be decided now.
+        if isinstance(error, StoreDoubtful) or self._try([]) is not None:
             self._give_up(inputs, error)
             return
         for item in inputs:
@@ -199,11 +197,12 @@ class Turns:
         return inputs
 
     def _give_up(self, inputs: Sequence[Input], error: Exception) -> None:
-        """Refuse requests that cannot be done; keep what happened until it can be written."""
-        self._refuse(inputs, error)
-        self.unwritten += [item for item in inputs if isinstance(item, HAPPENED)]
+        """Refuse requests that cannot be done; keep what happened until it can be written.
 
-    def _refuse(self, inputs: Sequence[Input], error: Exception) -> None:
+        What a doubtful commit took is kept with it.
+        """
+        if not isinstance(error, StoreDoubtful):
+            self.unwritten += [item for item in inputs if isinstance(item, HAPPENED)]
         refusal = error if isinstance(error, TaskdError) else StoreUnavailable(str(error))
         for item in inputs:
             if isinstance(item, Request):

@@ -236,8 +236,8 @@ def miscount(scene: Scene) -> None:
 
 def move_a_final_run(scene: Scene) -> None:
     scene.sql(
-        "INSERT INTO events (at, actor, kind, job, run, data) "
-        "VALUES (1, '', 'run.failed', 'tick', ?, '')",
+        "INSERT INTO events (at, actor, kind, job, run, data, hash) "
+        "VALUES (1, '', 'run.failed', 'tick', ?, '', x'')",
         scene.run_of("tick"),
     )
 
