@@ -111,7 +111,7 @@ class Loop:
                     inputs.extend(self._begin_to_stop(message.grace))
                 case _:
                     inputs.append(message)
-        if self._is_grace_over():
+        if self._is_grace_over() or self._is_drained_but_for_abandoned():
             inputs.append(HandedBack())
             self._has_handed_back = True
         self._turns.take(inputs)
@@ -171,9 +171,15 @@ class Loop:
     def _is_grace_over(self) -> bool:
         return self._grace_ends is not None and self._clock.elapsed() >= self._grace_ends
 
+    def _is_drained_but_for_abandoned(self) -> bool:
+        engine = self._turns.engine
+        if self._grace_ends is None or self._has_handed_back or engine is None:
+            return False
+        return bool(engine.abandoned) and not engine.running
+
     def is_over(self) -> bool:
         """Whether a shutdown has come to its end: nothing runs, or the grace is over."""
         if self._grace_ends is None or self._has_handed_back:
             return self._has_handed_back
         engine = self._turns.engine
-        return engine is not None and not engine.running
+        return engine is not None and not engine.running and not engine.abandoned

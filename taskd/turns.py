@@ -219,7 +219,7 @@ class Turns:
             logger.exception("cannot start a run")
             self.engine = None
         for interrupt in turn.interrupts:
-            self._executor.interrupt(interrupt.run)
+            self._executor.interrupt(interrupt.run, interrupt.stage)
         for reply in turn.replies:
             self._inbox.reply(reply)
 

@@ -22,6 +22,7 @@ DUE_LATER = (RunState.PENDING, RunState.RETRYING)
 class Backlog:
     """Knows which run is due next and which starts next; `limit` gives a job's instances.
 
+    Of the `running` the `abandoned` ones have no slot any more, and still count to their jobs.
     A run of a job that has all its instances waits in the job's own line and holds up nobody else.
     A *suspect*, a run that was there when the process died, starts only while no other suspect
     executes: the one that takes the process down must not drag the others along to DEAD.
@@ -32,6 +33,7 @@ class Backlog:
         self.pending = Window(window)
         self.queued = Window(window)
         self.running: set[RunId] = set()
+        self.abandoned: set[RunId] = set()
         self._due_jobs = Window(inf)
         self._ready = Window(inf)
         self._suspects = Window(inf)
@@ -90,6 +92,8 @@ class Backlog:
 
     def _run(self, run: Run) -> None:
         self.running.add(run.id)
+        if run.abandoned:
+            self.abandoned.add(run.id)
         if run.crashes:
             self._running_suspects.add(run.id)
         if run.job is not None:
@@ -113,6 +117,7 @@ class Backlog:
         self._running_suspects.discard(run.id)
         was_running = run.id in self.running
         self.running.discard(run.id)
+        self.abandoned.discard(run.id)
         if run.job is None:
             return
         line, entry = self._lines.get(run.job, []), Entry(run.rank, run.id)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from taskd.core.job import JobName
 from taskd.core.ledger import Ledger
+from taskd.core.lookups import wanted
 from taskd.core.messages import (
     AnyRequest,
     AttemptFinished,
     Checkpointed,
     ClockStepped,
-    Dismissed,
     Draining,
     Found,
     HandedBack,
@@ -21,10 +21,7 @@ from taskd.core.messages import (
     Marked,
     Refilled,
     Refused,
-    Request,
     Restored,
-    Retried,
-    RunStopped,
     StoreHealed,
     Wanted,
 )
@@ -45,6 +42,7 @@ from taskd.core.run import (
     start,
 )
 from taskd.core.settling import settle
+from taskd.core.timeouts import interrupt_late, limit_time
 from taskd.core.turn import Note, Reply, Start, Turn
 from taskd.errors import Stopped, TaskdError
 
@@ -82,6 +80,7 @@ class Engine:
         turn = self._ledger.begin(now)
         for item in inputs:
             self._take(item, now)
+        interrupt_late(self._ledger, now)
         if not self._draining:
             self._fire_due_jobs(now)
             self._queue_due_runs(now)
@@ -90,7 +89,10 @@ class Engine:
 
     def next_wakeup(self) -> datetime | None:
         """When the next turn is due by the clock; None when only a message can bring one."""
-        return None if self._draining else self._ledger.next_wakeup()
+        if not self._draining:
+            return self._ledger.next_wakeup()
+        deadline = self._ledger.deadlines.first()
+        return deadline.at if deadline else None
 
     def hunger(self) -> tuple[bool, bool]:
         """Whether the window of pending, and of queued tasks, wants a refill from the store now."""
@@ -103,23 +105,7 @@ class Engine:
 
     def wants(self, inputs: Sequence[Input]) -> Wanted:
         """What the requests among `inputs` name and only the store knows."""
-        runs: list[RunId] = []
-        marks: list[tuple[str, str]] = []
-        receipts: list[str] = []
-        for item in inputs:
-            match item:
-                case RunStopped():
-                    runs.append(item.run)
-                case Retried() | Dismissed():
-                    runs.extend(item.runs)
-                case Marked():
-                    marks.append((item.scope, item.mark))
-                case _:
-                    pass
-            if isinstance(item, Request) and item.key is not None:
-                receipts.append(item.key.text)
-        absent = tuple(run for run in runs if run not in self._ledger.runs)
-        return Wanted(absent, tuple(marks), tuple(receipts))
+        return wanted(inputs, known=self._ledger.runs)
 
     def kept_for(self, job: str | None) -> tuple[timedelta, timedelta]:
         """How long finished runs of a job, or of tasks, are kept: see `Retention`."""
@@ -130,11 +116,17 @@ class Engine:
     @property
     def running(self) -> frozenset[RunId]:
         """The runs that occupy a slot."""
-        return frozenset(self._ledger.backlog.running)
+        return frozenset(self._ledger.backlog.running - self._ledger.backlog.abandoned)
+
+    @property
+    def abandoned(self) -> frozenset[RunId]:
+        """The runs whose attempt was given up and has not ended."""
+        return frozenset(self._ledger.backlog.abandoned)
 
     @property
     def _has_free_slot(self) -> bool:
-        return len(self._ledger.backlog.running) < self._workers
+        backlog = self._ledger.backlog
+        return len(backlog.running) - len(backlog.abandoned) < self._workers
 
     def _take(self, item: Input, now: datetime) -> None:
         match item:
@@ -186,6 +178,8 @@ class Engine:
             if run.state is RunState.RUNNING and (run.id, run.attempt) not in restored.alive:
                 ended = AttemptFinished(run.id, run.attempt, now, outcome, has_begun=False)
                 self._settle(run, ended)
+            elif run.state is RunState.RUNNING and not run.abandoned:
+                limit_time(ledger, run)
 
     def _finish(self, ended: AttemptFinished) -> None:
         run = self._ledger.runs.get(ended.run)
@@ -194,6 +188,7 @@ class Engine:
         self._settle(run, ended)
 
     def _settle(self, run: Run, ended: AttemptFinished) -> None:
+        self._ledger.deadlines.drop(run.id)
         settled, attempt = settle(run, ended, self._failure_policy(run), self._draw)
         self._ledger.turn.changes.attempts.append(attempt)
         self._ledger.put_run(settled)
@@ -205,7 +200,8 @@ class Engine:
     def _hand_back(self, now: datetime) -> None:
         for name in sorted(self._ledger.backlog.running):
             run = self._ledger.runs[name]
-            self._settle(run, AttemptFinished(name, run.attempt, now, Outcome.RELEASED))
+            outcome = Outcome.ABANDONED if run.abandoned else Outcome.RELEASED
+            self._settle(run, AttemptFinished(name, run.attempt, now, outcome))
 
     def _pass_over(self, refused: Refused, now: datetime) -> None:
         """Move cursors past occurrences that the store says are decided."""
@@ -225,6 +221,7 @@ class Engine:
     def _step_clock(self, step: ClockStepped) -> None:
         note = Note("clock.stepped", {"by_s": step.by.total_seconds()})
         self._ledger.turn.changes.notes.append(note)
+        self._ledger.deadlines.shift(step.by)
         for record in list(self._ledger.jobs.values()):
             self._replace(record, stepped(record, step.by))
 
@@ -284,6 +281,7 @@ class Engine:
                 max_attempts=self._failure_policy(run).retry.max_attempts,
             )
             ledger.put_run(started)
+            limit_time(ledger, started)
             carry = record is not None and record.job.carry
             carried = record.carried if record and carry else None
             ledger.turn.starts.append(Start(started, call, carry, carried))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
@@ -18,6 +19,9 @@ JobName = NewType("JobName", str)
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 PRIORITIES: Final[Mapping[str, int]] = {"low": -50, "normal": 0, "high": 50, "critical": 100}
+
+
+KILL_GRACE: Final = timedelta(seconds=10)
 
 
 def check_priority(priority: int) -> None:
@@ -72,7 +76,9 @@ class Job:
 
     `priority` is -100..100, higher first. With `carry`, the first positional argument is replaced
     by the last succeeded result. A job that is not `enabled` keeps its entry but is never due.
-    After `pause_after_failures` runs in a row that ended FAILED or DEAD it is paused.
+    An attempt that takes longer than `timeout` is asked to end, made to end `kill_grace` later, and
+    given up after another. After `pause_after_failures` runs in a row that ended FAILED or DEAD the
+    job is paused.
     """
 
     name: JobName
@@ -85,6 +91,8 @@ class Job:
     priority: int = 0
     carry: bool = False
     executor: Executor = Executor.THREAD
+    timeout: timedelta | None = None
+    kill_grace: timedelta = KILL_GRACE
     failure: FailurePolicy = DEFAULT_FAILURE
     pause_after_failures: int | None = None
     retention: Retention = DEFAULT_RETENTION
@@ -97,6 +105,10 @@ class Job:
                 "letters, digits, '-', '_' and '.', at most 128 of them",
             )
         check_priority(self.priority)
+        if self.timeout is not None and self.timeout <= timedelta(0):
+            raise InvalidJob("timeout", "must be longer than 0s")
+        if self.kill_grace < timedelta(0):
+            raise InvalidJob("kill_grace", "must be 0s or more")
         if self.pause_after_failures is not None and self.pause_after_failures < 1:
             raise InvalidJob("pause_after_failures", "must be at least 1")
         if self.carry and not self.call.is_local and not self.call.args:

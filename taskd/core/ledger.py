@@ -10,15 +10,16 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskd.core.backlog import Backlog
-from taskd.core.job import JobName
+from taskd.core.deadlines import GIVE_UP, Deadlines
+from taskd.core.job import KILL_GRACE, JobName
 from taskd.core.messages import Found, Page, Receipt
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
-from taskd.core.turn import Changes, JobChange, Mark, RunChange, Turn
+from taskd.core.turn import Changes, Interrupt, JobChange, Mark, RunChange, Turn
 from taskd.core.zones import EPOCH
 from taskd.errors import UnknownTask
 
@@ -33,6 +34,7 @@ class Ledger:
         self.runs: dict[RunId, Run] = {}
         self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
         self.backlog = Backlog(window, lambda _: 1)
+        self.deadlines = Deadlines()
         self._wakes: list[tuple[datetime, JobName]] = []
         self._found: dict[RunId, Run] = {}
         self._marks: set[tuple[str, str]] = set()
@@ -87,6 +89,8 @@ class Ledger:
         instants = [EPOCH + due.key * MICROSECOND] if due else []
         if wake:
             instants.append(wake[0])
+        if deadline := self.deadlines.first():
+            instants.append(deadline.at)
         return min(instants, default=None)
 
     def _next_wake(self) -> tuple[datetime, JobName] | None:
@@ -98,6 +102,11 @@ class Ledger:
                 return at, name
             heapq.heappop(self._wakes)
         return None
+
+    def grace_of(self, run: Run) -> timedelta:
+        """How long an attempt of `run` is given between the stages of an interruption."""
+        record = self.jobs.get(run.job) if run.job else None
+        return record.job.kill_grace if record else KILL_GRACE
 
     # -- what the store holds: no change ---------------------------------------------------------
 
@@ -158,6 +167,14 @@ class Ledger:
             self._open_skips.pop(run.job, None)
         if run.state.is_final and run.job in self.jobs:
             self.put_job(self._with_end(self.jobs[run.job], run), actor)
+
+    def interrupt(self, run: Run, now: datetime, stage: int) -> None:
+        """Interrupt the attempt under way, and plan the next stage where that is not done yet."""
+        self.turn.interrupts.append(Interrupt(run.id, stage))
+        if stage == GIVE_UP:
+            self.deadlines.drop(run.id)
+        elif stage >= self.deadlines.stage(run.id) and not run.abandoned:
+            self.deadlines.put(run, now + self.grace_of(run), stage + 1)
 
     def put_job(self, record: JobRecord, actor: str = "taskd") -> None:
         """Write a job's new record."""

@@ -205,18 +205,23 @@ class JobRemoved(Request):
 
 @dataclass(frozen=True, slots=True)
 class JobStopped(Request):
-    """End a job's schedule and its runs. Reply: (record, runs as they stand)."""
+    """End a job's schedule and its runs. Reply: (record, runs as they stand).
+
+    With `force` those that execute are not asked first.
+    """
 
     job: JobName
     reason: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunStopped(Request):
-    """End one run. Reply: the run as it stands."""
+    """End one run, with `force` without asking it first. Reply: the run as it stands."""
 
     run: RunId
     reason: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,8 +126,12 @@ class Executor(Protocol):
         """Begin an attempt; returns at once."""
         ...
 
-    def interrupt(self, run: RunId) -> None:
-        """Ask a running attempt to end; an attempt that is not running is left alone."""
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
+        """Interrupt a running attempt, harder with each stage; one that is not running is left.
+
+        1 asks it to end, 2 makes it end as far as that can be done, 3 gives it up: where it does
+        not end, its slot is replaced, and its end is reported when it comes.
+        """
         ...
 
     def stopping(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from taskd.core.deadlines import ASK, INSIST
 from taskd.core.diff import Diff, diff
 from taskd.core.job import Call, JobName, Source
 from taskd.core.ledger import Ledger
@@ -33,7 +34,6 @@ from taskd.core.receipts import recall, receipt
 from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
-from taskd.core.turn import Interrupt
 from taskd.core.within import checkpoint, mark
 from taskd.errors import Conflict
 
@@ -179,7 +179,7 @@ def stop_job(
     )
     ledger.put_job(stopped, request.actor)
     reason = request.reason or "its job was stopped"
-    runs = tuple(_end(ledger, ledger.run(run), now, reason, request.actor) for run in live)
+    runs = tuple(_end(ledger, ledger.run(run), now, reason, request) for run in live)
     return ledger.jobs[request.job], runs
 
 
@@ -188,7 +188,7 @@ def stop_run(ledger: Ledger, request: RunStopped, now: datetime) -> Run:
     run = ledger.run(request.run)
     if run.state.is_final:
         raise Conflict(f"run {run.id} is {run.state} already", run=run.id)
-    return _end(ledger, run, now, request.reason or "stopped", request.actor)
+    return _end(ledger, run, now, request.reason or "stopped", request)
 
 
 def pause(ledger: Ledger, request: Paused) -> tuple[JobRecord, ...]:
@@ -273,14 +273,16 @@ def _names(
     return tuple(sorted(n for n, record in ledger.jobs.items() if record.state is state))
 
 
-def _end(ledger: Ledger, run: Run, now: datetime, reason: str, actor: str) -> Run:
+def _end(
+    ledger: Ledger, run: Run, now: datetime, reason: str, request: JobStopped | RunStopped
+) -> Run:
     """Cancel a waiting run; mark a running one as stopping and interrupt it."""
     if run.state is RunState.RUNNING:
         ended = replace(run, stopping=True, reason=reason)
-        ledger.turn.interrupts.append(Interrupt(run.id))
+        ledger.interrupt(ended, now, INSIST if request.force else ASK)
     else:
         ended = move(run, RunState.CANCELLED, now, reason=reason)
-    ledger.put_run(ended, actor)
+    ledger.put_run(ended, request.actor)
     return ended
 
 

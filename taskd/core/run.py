@@ -93,8 +93,10 @@ class Outcome(StrEnum):
 
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
     CANCELLED = "CANCELLED"
     LOST = "LOST"
+    ABANDONED = "ABANDONED"
     RELEASED = "RELEASED"
 
 
@@ -128,9 +130,10 @@ class Run:
     of a job calls what the job says when it starts, unless it was triggered with arguments of its
     own. `due_at` is when a PENDING or RETRYING run is to be queued. `attempt` numbers the latest
     attempt, 0 before it; of the attempts that ended, `failures` failed and `crashes` were LOST.
-    `fence` grows with every attempt that starts on this store. `checkpoint` is JSON that the
-    callable left for its next attempt. `retry_of` names the run that this one does again.
-    `dismissed_at` is when a DEAD run left the dead-letter queue.
+    An attempt that is `timed_out` was asked to end; one that is `abandoned` did not, and its slot
+    was given to others. `fence` grows with every attempt that starts on this store. `checkpoint` is
+    JSON that the callable left for its next attempt. `retry_of` names the run that this one does
+    again. `dismissed_at` is when a DEAD run left the dead-letter queue.
     """
 
     id: RunId
@@ -152,6 +155,8 @@ class Run:
     crashes: int = 0
     fence: int = 0
     stopping: bool = False
+    timed_out: bool = False
+    abandoned: bool = False
     reason: str = ""
     result: Result | None = None
     error: RunError | None = None
@@ -194,7 +199,8 @@ def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:
     if state not in TRANSITIONS[run.state]:
         raise IllegalTransition(run.id, run.state, state)
     if state is RunState.QUEUED:
-        return replace(run, state=state, queued_at=now, started_at=None, stopping=False)
+        waiting = replace(run, state=state, queued_at=now, started_at=None)
+        return replace(waiting, stopping=False, timed_out=False, abandoned=False)
     if state.is_final:
         return replace(run, state=state, finished_at=now, reason=reason)
     return replace(run, state=state)

@@ -10,9 +10,10 @@ from typing import Final
 from taskd.core.duration import format_duration
 from taskd.core.messages import AttemptFinished
 from taskd.core.retry import FailurePolicy, OnCrash
-from taskd.core.run import Attempt, Outcome, Run, RunState, move
+from taskd.core.run import Attempt, Outcome, Run, RunError, RunState, move
 
 CUT_SHORT: Final = "it was cut short by a shutdown, and may not be attempted twice"
+TIMED_OUT_CLASSES: Final = ("taskd.errors.TimedOut", "TimeoutError", "Exception")
 DIED: Final = "its process died, and it may not be attempted twice"
 
 
@@ -26,9 +27,9 @@ def settle(
     """
     assert run.started_at is not None
     at = max(ended.at, run.started_at)  # a stepped clock must not make a negative duration
-    outcome = ended.outcome
-    if run.stopping and outcome is Outcome.FAILED:
-        outcome = Outcome.CANCELLED
+    outcome = _outcome(run, ended)
+    if outcome in (Outcome.TIMED_OUT, Outcome.ABANDONED):
+        ended = replace(ended, error=_too_long(ended.error), classes=TIMED_OUT_CLASSES)
     attempt = Attempt(
         run=run.id,
         number=run.attempt,
@@ -49,12 +50,34 @@ def settle(
             return replace(
                 move(run, RunState.CANCELLED, at, reason=reason), error=ended.error
             ), attempt
-        case Outcome.FAILED:
+        case Outcome.TIMED_OUT | Outcome.ABANDONED if run.stopping:
+            cancelled = move(run, RunState.CANCELLED, at, reason=run.reason)
+            return replace(cancelled, error=ended.error), attempt
+        case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.ABANDONED:
             return _failed(run, ended, policy, at, draw), attempt
         case Outcome.LOST:
             return _lost(replace(run, crashes=run.crashes + 1), policy, at), attempt
         case Outcome.RELEASED:
             return _released(run, ended, policy, at), attempt
+
+
+def _outcome(run: Run, ended: AttemptFinished) -> Outcome:
+    """Return how an attempt counts; what comes after its time was over is no success any more."""
+    if ended.outcome in (Outcome.LOST, Outcome.RELEASED):
+        return ended.outcome
+    if run.abandoned:
+        return Outcome.ABANDONED
+    if run.timed_out:
+        return Outcome.TIMED_OUT
+    if run.stopping and ended.outcome is Outcome.FAILED:
+        return Outcome.CANCELLED
+    return ended.outcome
+
+
+def _too_long(error: RunError | None) -> RunError:
+    """Return the error of an attempt whose time was over, with the place where that found it."""
+    message = "it took longer than its timeout"
+    return RunError("taskd.errors.TimedOut", message, traceback=error.traceback if error else "")
 
 
 def _failed(

@@ -87,9 +87,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Ask a running attempt to end."""
+    """Interrupt a running attempt: ask it to end (stage 1), insist (2), or give it up (3)."""
 
     run: RunId
+    stage: int = 1
 
 
 @dataclass(frozen=True, slots=True)

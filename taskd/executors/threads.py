@@ -58,7 +58,7 @@ class Threads:
         self._work.put((start, context))
         crash_point("start.after")
 
-    def interrupt(self, run: RunId) -> None:
+    def interrupt(self, run: RunId, stage: int = 1) -> None:  # noqa: ARG002
         """Set `current_run.cancelled` of a running attempt: a thread stops only by itself."""
         crash_point("interrupt.before")
         context = self._running.get(run)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from taskd.core.cron import Cron
-from taskd.core.job import Call, Executor, Job, JobName, Source
+from taskd.core.job import KILL_GRACE, Call, Executor, Job, JobName, Source
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import (
     DEFAULT_FAILURE,
@@ -36,6 +36,10 @@ def definition(job: Job) -> dict[str, object]:
         "executor": (job.executor.value, Executor.THREAD.value),
     }
     values |= {key: value for key, (value, default) in optional.items() if value != default}
+    if job.timeout is not None:
+        values["timeout"] = job.timeout // MICROSECOND
+    if job.kill_grace != KILL_GRACE:
+        values["kill_grace"] = job.kill_grace // MICROSECOND
     if job.failure != DEFAULT_FAILURE:
         values["failure"] = failure_values(job.failure)
     if job.pause_after_failures is not None:
@@ -60,6 +64,8 @@ def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
         priority=values.get("priority", 0),
         carry=values.get("carry", False),
         executor=Executor(values.get("executor", Executor.THREAD.value)),
+        timeout=values["timeout"] * MICROSECOND if "timeout" in values else None,
+        kill_grace=(values["kill_grace"] * MICROSECOND if "kill_grace" in values else KILL_GRACE),
         failure=failure_from(values["failure"]) if "failure" in values else DEFAULT_FAILURE,
         pause_after_failures=values.get("pause_after_failures"),
         retention=(

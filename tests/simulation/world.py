@@ -90,7 +90,7 @@ class ScriptedExecutor:
         outcome = self._world.random.choices((Outcome.SUCCEEDED, Outcome.FAILED), (4, 1))[0]
         self._end_after(self._world.duration(), start.run.id, start.run.attempt, outcome)
 
-    def interrupt(self, run: RunId) -> None:
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
         if run in self.running and self._world.random.random() < 0.7:
             soon = timedelta(seconds=self._world.random.randint(0, 30))
             self._end_after(soon, run, self.running[run], Outcome.CANCELLED)

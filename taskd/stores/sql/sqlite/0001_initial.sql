@@ -39,6 +39,8 @@ CREATE TABLE runs (
   crashes      INTEGER NOT NULL,
   fence        INTEGER NOT NULL,
   stopping     INTEGER NOT NULL,
+  timed_out    INTEGER NOT NULL,
+  abandoned    INTEGER NOT NULL,
   reason       TEXT NOT NULL,
   result       TEXT,
   result_repr  INTEGER NOT NULL,
