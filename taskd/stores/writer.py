@@ -6,11 +6,15 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from taskd.errors import StoreDoubtful, StoreUnavailable, StoreUnusable
 from taskd.stores.chain import COLUMNS, Head, Tail, read_head
 from taskd.stores.connection import connect, unusable
 from taskd.stores.events import EventRow
+
+FileId: TypeAlias = tuple[int, int]
+"""Device and inode: which file it is, whatever it is called."""
 
 INSERT_EVENT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
@@ -59,6 +63,7 @@ class Writer:
         try:
             self.head = read_head(self.db)
             self._file = self._file_at_path()
+            self._log = self._log_at_path()
         except (sqlite3.Error, StoreUnavailable) as error:
             self.db.close()
             raise unusable(path, error) from error
@@ -86,8 +91,11 @@ class Writer:
             StoreUnavailable: It failed, and nothing of it is written.
             StoreDoubtful: It failed, and `settled` will tell if it is written.
         """
-        db = self.ready()
+        self.ready()
         self._check_place()
+        if self._log_at_path() != self._log:
+            self._drop()  # closing it, SQLite copies the log that it has open into the database
+        db = self.ready()
         transaction = Transaction(db, self.head)
         self._is_written = False
         try:
@@ -155,7 +163,7 @@ class Writer:
         if self._expected is not None:
             self._is_written = found == self._expected
         self.db, self.head, self._expected, self._is_dropped = db, found, None, False
-        self._sync_now = self._synchronous
+        self._sync_now, self._log = self._synchronous, self._log_at_path()
 
     def _set_sync(self, level: str) -> None:
         if level != self._sync_now:
@@ -181,14 +189,27 @@ class Writer:
                 f"or restart taskd to use this one"
             )
 
-    def _file_at_path(self) -> tuple[int, int] | None:
+    def _file_at_path(self) -> FileId | None:
         if self._path is None:
             return None
         try:
-            found = self._path.stat()
+            return _file_id(self._path)
         except OSError as error:
             raise StoreUnavailable(
                 f"{self._path} cannot be found ({error.strerror}); put it back, "
                 f"or stop taskd and restore a backup"
             ) from error
-        return found.st_dev, found.st_ino
+
+    def _log_at_path(self) -> FileId | None:
+        """The WAL; a commit into one that was deleted would be gone with this process."""
+        if self._path is None:
+            return None
+        try:
+            return _file_id(self._path.with_name(f"{self._path.name}-wal"))
+        except OSError:
+            return None
+
+
+def _file_id(path: Path) -> FileId:
+    found = path.stat()
+    return found.st_dev, found.st_ino

@@ -217,3 +217,31 @@ def test_an_older_copy_written_over_the_file_is_not_gone_on_with(
     with pytest.raises(StoreUnavailable, match="another journal"):
         store.commit(new(a_run()))
     assert (home / "t.db").read_bytes() == old
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from taskd.stores.sqlite import SqliteStore
+from tests.stores.records import a_run, new
+store = SqliteStore(Path(sys.argv[1]))
+store.commit(new(a_run()))
+log = Path(sys.argv[1] + "-wal")
+match sys.argv[2]:
+    case "deleted":
+        log.unlink()
+    case "moved":
+        log.rename(log.with_name("away"))
+    case "replaced":
+        log.unlink()
+        log.touch()
+store.commit(new(a_run()))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced", "left alone"])
+def test_a_commit_after_the_log_was_taken_away_survives_a_kill(home: Path, what: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(home / "t.db"), what]
+    assert subprocess.run(command, timeout=20, check=False).returncode == -signal.SIGKILL
+    sound(home / "t.db", 2)
