@@ -71,9 +71,11 @@ class Retention:
             self._run = self._sweep_runs(transaction, at, keep, batch, after=self._run)
         elif self._skip is not None:
             self._skip = self._sweep_skips(transaction, at, keep, batch, after=self._skip)
-        elif not cut_journal(transaction, at, keep(None)[0], batch):
-            self._run, self._skip = "", FIRST_SKIP
-            return False
+        else:
+            self._run, self._skip = "", FIRST_SKIP  # also where the journal cannot be cut
+            if not cut_journal(transaction, at, keep(None)[0], batch):
+                return False
+            self._run = self._skip = None
         return True
 
     def _sweep_runs(

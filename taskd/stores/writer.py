@@ -58,6 +58,7 @@ class Writer:
 
     def __init__(self, path: Path | None, *, synchronous: str) -> None:
         self._path = path
+        self._log_path = path.with_name(f"{path.name}-wal") if path is not None else None
         self._synchronous = self._sync_now = synchronous
         self.db = connect(path, synchronous=synchronous)
         try:
@@ -202,10 +203,10 @@ class Writer:
 
     def _log_at_path(self) -> FileId | None:
         """The WAL; a commit into one that was deleted would be gone with this process."""
-        if self._path is None:
+        if self._log_path is None:
             return None
         try:
-            return _file_id(self._path.with_name(f"{self._path.name}-wal"))
+            return _file_id(self._log_path)
         except OSError:
             return None
 

@@ -15,7 +15,7 @@ import pytest
 from taskd.errors import StoreDoubtful, StoreUnavailable
 from taskd.stores.sqlite import SqliteStore
 from taskd.stores.verify import verify
-from tests.stores.records import NOBODY, a_job, a_run, new
+from tests.stores.records import NOBODY, NOW, SECOND, a_job, a_run, new
 
 BIG = "x" * 200_000
 
@@ -62,14 +62,13 @@ def sound(path: Path, last: int) -> None:
     assert (found.findings, found.last_seq) == ((), last)
 
 
-def test_the_head_is_the_last_event_also_after_a_restart(store: SqliteStore, home: Path) -> None:
-    store.commit(new(a_run(), a_run()))
-    assert store.head() == 3
-    store.close()
-    again = SqliteStore(home / "t.db")
-    assert again.head() == 3
-    again.close()
-    store.__init__(home / "t.db")  # type: ignore[misc]  # for the fixture to close
+def test_the_head_is_the_last_event_also_after_a_restart(home: Path) -> None:
+    for head in (0, 2, 4):
+        store = SqliteStore(home / "t.db")
+        assert store.head() == head
+        store.commit(new(a_run(), a_run()))
+        assert store.head() == head + 2
+        store.close()
 
 
 def test_a_commit_that_surely_failed_is_unavailable_and_not_doubtful(
@@ -176,9 +175,7 @@ def test_a_file_that_was_moved_away_is_not_written_to_and_heals(
         with pytest.raises(StoreUnavailable, match="put it back"):
             store.commit(new(a_run()))
         with pytest.raises(StoreUnavailable, match="cannot be found"):
-            store.prune(
-                a_job().created_at, lambda _: (a_job().created_at - a_job().created_at,) * 2
-            )
+            store.prune(NOW, lambda _: (SECOND, SECOND))
         assert not (home / "t.db").exists()
         (tmp_path / "away.db").rename(home / "t.db")
         store.commit(new(a_run()))
@@ -205,18 +202,21 @@ def test_a_file_in_its_place_is_not_touched(store: SqliteStore, home: Path, tmp_
     sound(home / "t.db", 2)
 
 
-def test_an_older_copy_written_over_the_file_is_not_gone_on_with(
-    store: SqliteStore, home: Path
-) -> None:
+def test_an_older_copy_written_over_the_file_is_not_gone_on_with(home: Path) -> None:
+    path = home / "t.db"
+    SqliteStore(path).close()
+    old = path.read_bytes()
+    store = SqliteStore(path)
+    store.commit(new(a_job()))
+    with small_files(), pytest.raises(StoreUnavailable):
+        store.commit(new(a_run(reason=BIG)))
+    store._writer._drop()  # as the next failure would
+    path.write_bytes(old)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="another journal"):
+            store.commit(new(a_run()))
+    assert path.read_bytes() == old
     store.close()
-    old = (home / "t.db").read_bytes()
-    store.__init__(home / "t.db")  # type: ignore[misc]
-    store.commit(new(a_run()))
-    store._writer._drop()
-    (home / "t.db").write_bytes(old)
-    with pytest.raises(StoreUnavailable, match="another journal"):
-        store.commit(new(a_run()))
-    assert (home / "t.db").read_bytes() == old
 
 
 KILLED = """
