@@ -16,15 +16,18 @@ from taskd.stores.events import EventRow
 FileId: TypeAlias = tuple[int, int]
 """Device and inode: which file it is, whatever it is called."""
 
+FAILURES = (sqlite3.Error, StoreUnavailable)
+
 INSERT_EVENT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
-def _make_sure(db: sqlite3.Connection) -> None:
-    """Copy what the WAL holds into the database, and sync that.
+def _empty_log(db: sqlite3.Connection) -> None:
+    """Copy what the WAL holds into the database, sync that, and leave nothing in the WAL.
 
-    The kernel takes pages whose sync failed for written: syncing the WAL again would prove nothing.
+    The kernel takes pages whose sync failed for written, so that syncing the WAL again would prove
+    nothing; and a commit that failed may lie in it whole, to be found after a crash.
     """
-    is_busy = db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0]
+    is_busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if is_busy:
         raise StoreUnavailable("the last commit cannot be made sure of while others read the store")
 
@@ -65,7 +68,7 @@ class Writer:
             self.head = read_head(self.db)
             self._file = self._file_at_path()
             self._log = self._log_at_path()
-        except (sqlite3.Error, StoreUnavailable) as error:
+        except FAILURES as error:
             self.db.close()
             raise unusable(path, error) from error
         self._is_dropped = False
@@ -132,7 +135,7 @@ class Writer:
         try:
             self.db.execute("COMMIT")
             self._check_place()  # or it went into a file that nobody will find
-        except (sqlite3.Error, StoreUnavailable) as error:
+        except FAILURES as error:
             self._drop()
             self._expected = head if self._path is not None else None
             is_written = self.settled()
@@ -157,8 +160,10 @@ class Writer:
                     f"{self._path} holds another journal than before; restart taskd to use it"
                 )
             if self._expected is not None:
-                _make_sure(db)
-        except (sqlite3.Error, StoreUnavailable) as error:
+                # Where nothing is written and the disk is full, there is nothing to be sure of.
+                with suppress(*(() if found == self._expected else FAILURES)):
+                    _empty_log(db)
+        except FAILURES as error:
             db.close()
             raise StoreUnavailable(str(error)) from error
         if self._expected is not None:
