@@ -50,9 +50,6 @@ def settle(
             return replace(
                 move(run, RunState.CANCELLED, at, reason=reason), error=ended.error
             ), attempt
-        case Outcome.TIMED_OUT | Outcome.ABANDONED if run.stopping:
-            cancelled = move(run, RunState.CANCELLED, at, reason=run.reason)
-            return replace(cancelled, error=ended.error), attempt
         case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.ABANDONED:
             return _failed(run, ended, policy, at, draw), attempt
         case Outcome.LOST:
@@ -88,6 +85,9 @@ def _failed(
     draw: Callable[[], float],
 ) -> Run:
     """Return a run after an attempt that failed: retried, given up, or never to be retried."""
+    if run.stopping:
+        cancelled = move(run, RunState.CANCELLED, at, reason=run.reason)
+        return replace(cancelled, error=ended.error)
     retry = policy.retry
     run = replace(run, failures=run.failures + 1, error=ended.error)
     if not ended.wants_retry:

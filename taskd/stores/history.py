@@ -16,7 +16,7 @@ IDS_IN_A_STATEMENT = 500  # of the 32,766 variables SQLite allows
 
 
 class History:
-    """Reads jobs, runs, attempts and skips as they were at the last commit."""
+    """Reads jobs, runs, attempts, skips and events as they were at the last commit."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

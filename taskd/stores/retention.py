@@ -18,7 +18,6 @@ from taskd.core.run import MICROSECOND, RunState, microseconds
 from taskd.stores.chain import CUT, Cut, Head, read_cut
 from taskd.stores.events import TASKD, event_from, to_json
 from taskd.stores.journal import Key, made, read_row
-from taskd.stores.rows import RUN_COLUMNS
 from taskd.stores.writer import Transaction
 
 PRUNED: Final = "journal.pruned"
@@ -33,11 +32,11 @@ PIECE: Final = 1024 * 1024
 
 Rows: TypeAlias = dict[str, list[dict[str, object]]]
 
-_DISMISSED = "dismissed_at IS NOT NULL" if "dismissed_at" in RUN_COLUMNS else "0"
 SWEEP_RUNS: Final = (
-    f"SELECT runs.id, runs.job, runs.state, runs.finished_at, {_DISMISSED} AS is_dismissed, "
-    f"runs.id IS jobs.last_run AS is_last "
-    f"FROM runs LEFT JOIN jobs ON jobs.name = runs.job WHERE runs.id > ? ORDER BY runs.id LIMIT ?"
+    "SELECT runs.id, runs.job, runs.state, runs.finished_at, "
+    "runs.dismissed_at IS NOT NULL AS is_dismissed, "
+    "runs.id IS jobs.last_run AS is_last "
+    "FROM runs LEFT JOIN jobs ON jobs.name = runs.job WHERE runs.id > ? ORDER BY runs.id LIMIT ?"
 )
 SWEEP_SKIPS: Final = (
     "SELECT job, first_at, decided_at FROM skips WHERE (job, first_at) > (?, ?) "
@@ -67,9 +66,11 @@ class Retention:
             self._run = self._sweep_runs(transaction, at, keep, batch, after=self._run)
         elif self._skip is not None:
             self._skip = self._sweep_skips(transaction, at, keep, batch, after=self._skip)
-        elif not cut_journal(transaction, at, keep(None)[0], batch):
-            self._run, self._skip = "", FIRST_SKIP
-            return False
+        else:
+            self._run, self._skip = "", FIRST_SKIP  # also where the journal cannot be cut
+            if not cut_journal(transaction, at, keep(None)[0], batch):
+                return False
+            self._run = self._skip = None
         return True
 
     def _sweep_runs(

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from taskd.crashpoints import crash_point
 from taskd.errors import StoreDoubtful, StoreUnavailable, StoreUnusable
@@ -13,15 +14,21 @@ from taskd.stores.chain import COLUMNS, Head, Tail, read_head
 from taskd.stores.connection import connect, unusable
 from taskd.stores.events import EventRow
 
+FileId: TypeAlias = tuple[int, int]
+"""Device and inode: which file it is, whatever it is called."""
+
+FAILURES = (sqlite3.Error, StoreUnavailable)
+
 INSERT_EVENT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
-def _make_sure(db: sqlite3.Connection) -> None:
-    """Copy what the WAL holds into the database, and sync that.
+def _empty_log(db: sqlite3.Connection) -> None:
+    """Copy what the WAL holds into the database, sync that, and leave nothing in the WAL.
 
-    The kernel takes pages whose sync failed for written: syncing the WAL again would prove nothing.
+    The kernel takes pages whose sync failed for written, so that syncing the WAL again would prove
+    nothing; and a commit that failed may lie in it whole, to be found after a crash.
     """
-    is_busy = db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()[0]
+    is_busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     if is_busy:
         raise StoreUnavailable("the last commit cannot be made sure of while others read the store")
 
@@ -55,12 +62,14 @@ class Writer:
 
     def __init__(self, path: Path | None, *, synchronous: str) -> None:
         self._path = path
+        self._log_path = path.with_name(f"{path.name}-wal") if path is not None else None
         self._synchronous = self._sync_now = synchronous
         self.db = connect(path, synchronous=synchronous)
         try:
             self.head = read_head(self.db)
             self._file = self._file_at_path()
-        except (sqlite3.Error, StoreUnavailable) as error:
+            self._log = self._log_at_path()
+        except FAILURES as error:
             self.db.close()
             raise unusable(path, error) from error
         self._is_dropped = False
@@ -87,8 +96,11 @@ class Writer:
             StoreUnavailable: It failed, and nothing of it is written.
             StoreDoubtful: It failed, and `settled` will tell if it is written.
         """
-        db = self.ready()
+        self.ready()
         self._check_place()
+        if self._log_at_path() != self._log:
+            self._drop()  # closing it, SQLite copies the log that it has open into the database
+        db = self.ready()
         transaction = Transaction(db, self.head)
         self._is_written = False
         try:
@@ -125,7 +137,7 @@ class Writer:
         try:
             self.db.execute("COMMIT")
             self._check_place()  # or it went into a file that nobody will find
-        except (sqlite3.Error, StoreUnavailable) as error:
+        except FAILURES as error:
             self._drop()
             self._expected = head if self._path is not None else None
             is_written = self.settled()
@@ -151,14 +163,16 @@ class Writer:
                     f"{self._path} holds another journal than before; restart taskd to use it"
                 )
             if self._expected is not None:
-                _make_sure(db)
-        except (sqlite3.Error, StoreUnavailable) as error:
+                # Where nothing is written and the disk is full, there is nothing to be sure of.
+                with suppress(*(() if found == self._expected else FAILURES)):
+                    _empty_log(db)
+        except FAILURES as error:
             db.close()
             raise StoreUnavailable(str(error)) from error
         if self._expected is not None:
             self._is_written = found == self._expected
         self.db, self.head, self._expected, self._is_dropped = db, found, None, False
-        self._sync_now = self._synchronous
+        self._sync_now, self._log = self._synchronous, self._log_at_path()
         crash_point("recovery.revived")
 
     def _set_sync(self, level: str) -> None:
@@ -186,14 +200,27 @@ class Writer:
                 f"or restart taskd to use this one"
             )
 
-    def _file_at_path(self) -> tuple[int, int] | None:
+    def _file_at_path(self) -> FileId | None:
         if self._path is None:
             return None
         try:
-            found = self._path.stat()
+            return _file_id(self._path)
         except OSError as error:
             raise StoreUnavailable(
                 f"{self._path} cannot be found ({error.strerror}); put it back, "
                 f"or stop taskd and restore a backup"
             ) from error
-        return found.st_dev, found.st_ino
+
+    def _log_at_path(self) -> FileId | None:
+        """The WAL; a commit into one that was deleted would be gone with this process."""
+        if self._log_path is None:
+            return None
+        try:
+            return _file_id(self._log_path)
+        except OSError:
+            return None
+
+
+def _file_id(path: Path) -> FileId:
+    found = path.stat()
+    return found.st_dev, found.st_ino

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskd.core.record import Skip, SkipReason
-from taskd.core.run import Attempt, Outcome, Run, RunState
+from taskd.core.run import Attempt, Outcome, Result, Run, RunState
 from taskd.core.turn import JobChange, RunChange
+from taskd.errors import StoreRefused
 from taskd.stores import retention
 from taskd.stores.sqlite import SqliteStore
 from taskd.stores.verify import Verification, verify
@@ -145,6 +146,24 @@ def test_the_journal_does_not_grow_for_ever_and_always_proves_the_tables(
     assert kept(file_store) > {run.id for run in dead}
 
 
+def test_what_is_kept_for_ever_is_not_told_anew_all_the_time(
+    file_store: SqliteStore, tmp_path: Path
+) -> None:
+    file_store.commit(new(a_job("a"), *(finished("c", RunState.SUCCEEDED) for _ in range(400))))
+    again = removed = 0
+    for day in range(12):
+        before = file_store.head()
+        prune(file_store, a_day(file_store, day, runs=40), batch=100)
+        with file_store.history() as history:
+            found = history.events(before, 10_000)
+        for event in (event for event in found if event.kind == "journal.cut"):
+            again += sum(map(len, event.data["rows"].values()))
+            removed = event.data["cut"]["seq"]
+    sound(tmp_path / "t.db")
+    assert removed > 401
+    assert again < removed
+
+
 def test_a_cut_resumes_where_a_crash_left_it(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "t.db")
     store.commit(new(a_job("a")))
@@ -186,6 +205,33 @@ def test_a_row_that_was_told_whole_before_and_after_the_cut_is_told_by_it_too(
         "runs": 5,
         "skips": 1,
     }
+
+
+def test_a_step_that_cuts_stays_small_where_results_are_large(
+    file_store: SqliteStore, tmp_path: Path
+) -> None:
+    large = Result("x" * 600_000)
+    kept = [finished("c", RunState.SUCCEEDED, result=large) for _ in range(6)]
+    file_store.commit(new(*kept))
+    steps = prune(file_store, LATER, batch=100)
+    assert sound(tmp_path / "t.db").first_seq == 7
+    with file_store.history() as history:
+        cuts = history.events(6, 99)
+    assert steps > 3
+    assert all(len(cut.data["rows"]["runs"]) <= 2 for cut in cuts)
+
+
+def test_a_journal_that_cannot_be_read_is_not_cut(file_store: SqliteStore) -> None:
+    file_store.commit(new(*(a_run() for _ in range(9))))
+    file_store._db.execute("UPDATE events SET data = '[' WHERE seq = 3")
+    assert file_store.prune(LATER, keep, 100)
+    assert file_store.prune(LATER, keep, 100)
+    with pytest.raises(StoreRefused, match="taskd verify"):
+        file_store.prune(LATER, keep, 100)
+    gone = finished("a", RunState.SUCCEEDED)
+    file_store.commit(new(gone))
+    assert file_store.prune(LATER, keep, 100)  # the runs are gone over again all the same
+    assert gone.id not in kept(file_store)
 
 
 def test_a_step_never_reads_the_tables_whole(file_store: SqliteStore) -> None:
@@ -264,6 +310,7 @@ def test_any_history_proves_itself_after_each_step_of_pruning(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @settings(max_examples=1000, deadline=None)
 @given(turns=turns)
 def test_very_many_histories_prove_themselves(

@@ -1,10 +1,7 @@
 """SQLite's own: durability, indexes, readers, failures of the disk, and healing from them."""
 
 import os
-import resource
-import signal
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from taskd.errors import StoreLocked, StoreRefused, StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.history import History
 from taskd.stores.sqlite import UPDATE_RUN, SqliteStore
+from tests.stores.disk import small_files
 from tests.stores.records import NOBODY, NOW, SECOND, a_job, a_run, new, written
 
 BIG = "x" * 200_000
@@ -142,25 +140,13 @@ def test_a_full_store_refuses_and_heals(store: SqliteStore) -> None:
     assert store.queued(9).runs == (kept, big)
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """Let no file of this process grow beyond 200 kB, as a quota or a full disk would."""
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, ignored)
-
-
-@pytest.mark.usefixtures("small_files")
 def test_a_write_that_fails_half_way_leaves_the_last_commit_and_the_lock(
     file_store: SqliteStore, tmp_path: Path
 ) -> None:
     kept = a_run(None)
     file_store.commit(new(kept))
     for _ in range(3):
-        with pytest.raises(StoreUnavailable, match="disk I/O error"):
+        with small_files(), pytest.raises(StoreUnavailable, match="disk I/O error"):
             file_store.commit(new(a_run(reason=BIG)))
         assert file_store.queued(9).runs == (kept,)
         with pytest.raises(StoreLocked):

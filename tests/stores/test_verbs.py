@@ -34,7 +34,7 @@ from tests.stores.records import (
 )
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
-some = settings(max_examples=60, deadline=None)
+some = settings(max_examples=30, deadline=None)
 
 
 @every_kind

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taskd.core.messages import AttemptFinished
 from taskd.core.record import Skip, SkipReason
@@ -15,6 +17,7 @@ from taskd.core.run import Outcome, Result, RunId, RunState
 from taskd.core.settling import settle
 from taskd.core.turn import RunChange
 from taskd.errors import StoreUnusable
+from taskd.stores.chain import link
 from taskd.stores.journal import KEYS
 from taskd.stores.rebuild import rebuild
 from taskd.stores.sqlite import SqliteStore
@@ -306,3 +309,45 @@ def test_an_event_tells_of_a_value_that_became_empty(tmp_path: Path) -> None:
     store.commit(new(replace(bare, id=OTHER)))
     store.close()
     assert verify(tmp_path / "t.db").is_sound
+
+
+def test_attempts_are_told_however_many_a_commit_ends_of_a_run_or_of_one_it_does_not_move(
+    tmp_path: Path,
+) -> None:
+    store = SqliteStore(tmp_path / "t.db")
+    run = a_run(None, RunState.RUNNING, attempt=1, started_at=NOW)
+    _, attempt = settle(run, Outcome.SUCCEEDED, NOW)
+    changes = new(run)
+    changes.attempts += [attempt, replace(attempt, number=2), replace(attempt, run=OTHER)]
+    store.commit(changes)
+    assert store.head() == 3
+    store.commit(replace(new(), attempts=[replace(attempt, number=3)]))
+    assert store.head() == 4
+    store.close()
+    assert verify(tmp_path / "t.db").is_sound
+
+
+# -- the chain -----------------------------------------------------------------------------------
+
+short = st.text("a1 -:", max_size=2)
+events = st.tuples(
+    st.integers(0, 11),
+    st.integers(0, 11),
+    short,
+    short,
+    st.none() | short,
+    st.none() | short,
+    short,
+)
+
+
+@given(one=events, other=events)
+def test_two_events_have_one_hash_only_when_they_are_one(
+    one: tuple[int, int, str, str, str | None, str | None, str],
+    other: tuple[int, int, str, str, str | None, str | None, str],
+) -> None:
+    moved = (*one[:4], one[5], one[4], one[6])
+    shifted = (*one[:2], one[2][:1], one[2][1:] + one[3], *one[4:])
+    for event in (other, moved, shifted, (*one[:4], None, one[4], one[6])):
+        assert (link(bytes(32), *one) == link(bytes(32), *event)) == (one == event)
+    assert link(bytes(32), *one) != link(b"1" * 32, *one)

@@ -1,13 +1,11 @@
 """What became of a commit is never guessed, and nothing is written to a file that is not ours."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,8 @@ import pytest
 from taskd.errors import StoreDoubtful, StoreUnavailable
 from taskd.stores.sqlite import SqliteStore
 from taskd.stores.verify import verify
-from tests.stores.records import NOBODY, a_job, a_run, new
+from tests.stores.disk import small_files
+from tests.stores.records import NOBODY, NOW, SECOND, a_job, a_run, new
 
 BIG = "x" * 200_000
 
@@ -28,19 +27,6 @@ def at_commit(store: SqliteStore, act: Callable[[], object]) -> None:
             act()
 
     store._db.set_trace_callback(traced)
-
-
-@contextmanager
-def small_files() -> Iterator[None]:
-    """Let no file of this process grow beyond 200 kB, as a quota or a full disk would."""
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 @pytest.fixture
@@ -62,14 +48,13 @@ def sound(path: Path, last: int) -> None:
     assert (found.findings, found.last_seq) == ((), last)
 
 
-def test_the_head_is_the_last_event_also_after_a_restart(store: SqliteStore, home: Path) -> None:
-    store.commit(new(a_run(), a_run()))
-    assert store.head() == 3
-    store.close()
-    again = SqliteStore(home / "t.db")
-    assert again.head() == 3
-    again.close()
-    store.__init__(home / "t.db")  # type: ignore[misc]  # for the fixture to close
+def test_the_head_is_the_last_event_also_after_a_restart(home: Path) -> None:
+    for head in (0, 2, 4):
+        store = SqliteStore(home / "t.db")
+        assert store.head() == head
+        store.commit(new(a_run(), a_run()))
+        assert store.head() == head + 2
+        store.close()
 
 
 def test_a_commit_that_surely_failed_is_unavailable_and_not_doubtful(
@@ -122,12 +107,15 @@ def test_a_commit_that_failed_where_the_file_is_gone_turns_out_not_to_be_written
 
 
 UNLESS_WRITTEN_AGAIN = """
-import sys
+import os, signal, sqlite3, sys
 from pathlib import Path
 from taskd.errors import StoreUnavailable
 from taskd.stores.sqlite import SqliteStore
 from tests.stores.records import a_run, new
 store = SqliteStore(Path(sys.argv[1]))
+reader = sqlite3.connect(sys.argv[1])
+if sys.argv[2] == "killed":
+    reader.execute("SELECT count(*) FROM events").fetchall()  # so that the log outlives the writer
 print("ready", flush=True)
 sys.stdin.readline()
 changes = new(a_run())
@@ -135,20 +123,23 @@ try:
     store.commit(changes)
 except StoreUnavailable:
     assert store.settled() is False
-    store.commit(changes)
+    if sys.argv[2] != "killed":
+        store.commit(changes)
 print(store.head(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs leave to trace")
-@pytest.mark.parametrize("sync", [1, 2], ids=["before its frames", "after its frames"])
-def test_a_commit_whose_sync_failed_is_written_once_whatever_the_disk_kept(
-    home: Path, sync: int
+@pytest.mark.parametrize("sync", [1, 3], ids=["of its header", "of its frames"])
+@pytest.mark.parametrize("end", ["made again", "killed"])
+def test_a_commit_whose_sync_failed_is_there_as_was_told_whatever_the_disk_kept(
+    home: Path, sync: int, end: str
 ) -> None:
-    """SQLite finds the frames of a commit in its log also where their sync had failed."""
+    """SQLite may find the frames of a commit in its log also where their sync had failed."""
     SqliteStore(home / "t.db").close()
-    command = [sys.executable, "-c", UNLESS_WRITTEN_AGAIN, str(home / "t.db")]
+    command = [sys.executable, "-c", UNLESS_WRITTEN_AGAIN, str(home / "t.db"), end]
     inject = ["-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={sync}"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as child:
@@ -159,10 +150,11 @@ def test_a_commit_whose_sync_failed_is_written_once_whatever_the_disk_kept(
         with subprocess.Popen(tracing, stderr=pipe, text=True) as tracer:
             assert tracer.stderr is not None
             assert "attached" in tracer.stderr.readline()
-            assert child.communicate("\n", timeout=20)[0] == "1\n"
+            told = int(child.communicate("\n", timeout=20)[0])
             assert "INJECTED" in tracer.stderr.read()
-    sound(home / "t.db", 1)
-    assert verify(home / "t.db").runs == 1
+    assert told == (0 if end == "killed" else 1)
+    sound(home / "t.db", told)
+    assert verify(home / "t.db").runs == told
 
 
 # -- ghosts --------------------------------------------------------------------------------------
@@ -176,9 +168,7 @@ def test_a_file_that_was_moved_away_is_not_written_to_and_heals(
         with pytest.raises(StoreUnavailable, match="put it back"):
             store.commit(new(a_run()))
         with pytest.raises(StoreUnavailable, match="cannot be found"):
-            store.prune(
-                a_job().created_at, lambda _: (a_job().created_at - a_job().created_at,) * 2
-            )
+            store.prune(NOW, lambda _: (SECOND, SECOND))
         assert not (home / "t.db").exists()
         (tmp_path / "away.db").rename(home / "t.db")
         store.commit(new(a_run()))
@@ -205,15 +195,46 @@ def test_a_file_in_its_place_is_not_touched(store: SqliteStore, home: Path, tmp_
     sound(home / "t.db", 2)
 
 
-def test_an_older_copy_written_over_the_file_is_not_gone_on_with(
-    store: SqliteStore, home: Path
-) -> None:
+def test_an_older_copy_written_over_the_file_is_not_gone_on_with(home: Path) -> None:
+    path = home / "t.db"
+    SqliteStore(path).close()
+    old = path.read_bytes()
+    store = SqliteStore(path)
+    store.commit(new(a_job()))
+    with small_files(), pytest.raises(StoreUnavailable):
+        store.commit(new(a_run(reason=BIG)))
+    store._writer._drop()  # as the next failure would
+    path.write_bytes(old)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="another journal"):
+            store.commit(new(a_run()))
+    assert path.read_bytes() == old
     store.close()
-    old = (home / "t.db").read_bytes()
-    store.__init__(home / "t.db")  # type: ignore[misc]
-    store.commit(new(a_run()))
-    store._writer._drop()
-    (home / "t.db").write_bytes(old)
-    with pytest.raises(StoreUnavailable, match="another journal"):
-        store.commit(new(a_run()))
-    assert (home / "t.db").read_bytes() == old
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from taskd.stores.sqlite import SqliteStore
+from tests.stores.records import a_run, new
+store = SqliteStore(Path(sys.argv[1]))
+store.commit(new(a_run()))
+log = Path(sys.argv[1] + "-wal")
+match sys.argv[2]:
+    case "deleted":
+        log.unlink()
+    case "moved":
+        log.rename(log.with_name("away"))
+    case "replaced":
+        log.unlink()
+        log.touch()
+store.commit(new(a_run()))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("what", ["deleted", "moved", "replaced", "left alone"])
+def test_a_commit_after_the_log_was_taken_away_survives_a_kill(home: Path, what: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(home / "t.db"), what]
+    assert subprocess.run(command, timeout=20, check=False).returncode == -signal.SIGKILL
+    sound(home / "t.db", 2)
