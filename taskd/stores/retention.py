@@ -36,8 +36,10 @@ SWEEP_RUNS: Final = (
     "SELECT runs.id, runs.job, runs.state, runs.finished_at, "
     "runs.dismissed_at IS NOT NULL AS is_dismissed, "
     "runs.id IS jobs.last_run AS is_last "
-    "FROM runs LEFT JOIN jobs ON jobs.name = runs.job WHERE runs.id > ? ORDER BY runs.id LIMIT ?"
+    "FROM runs LEFT JOIN jobs ON jobs.name = runs.job "
+    "WHERE runs.id > ? AND runs.id < ? ORDER BY runs.id LIMIT ?"
 )
+JOB_NAMES: Final = "SELECT name FROM jobs"
 SWEEP_SKIPS: Final = (
     "SELECT job, first_at, decided_at FROM skips WHERE (job, first_at) > (?, ?) "
     "ORDER BY job, first_at LIMIT ?"
@@ -76,7 +78,9 @@ class Retention:
     def _sweep_runs(
         self, transaction: Transaction, at: int, keep: Keep, batch: int, *, after: str
     ) -> str | None:
-        found = transaction.db.execute(SWEEP_RUNS, (after, batch)).fetchall()
+        shortest = _shortest(transaction.db, keep)
+        place = (after, _first_id(_cutoff(at, shortest)), batch)
+        found = transaction.db.execute(SWEEP_RUNS, place).fetchall()
         old = [row["id"] for row in found if _is_old(row, at, keep)]
         _forget(transaction, at, runs=old)
         return found[-1]["id"] if len(found) == batch else None
@@ -88,6 +92,22 @@ class Retention:
         old = [(job, first) for job, first, decided in found if decided < _cutoff(at, keep(job)[0])]
         _forget(transaction, at, skips=old)
         return (found[-1]["job"], found[-1]["first_at"]) if len(found) == batch else None
+
+
+def _shortest(db: sqlite3.Connection, keep: Keep) -> timedelta:
+    """Return the shortest time that any finished run is kept."""
+    names = [None, *(name for (name,) in db.execute(JOB_NAMES))]
+    return min(min(keep(name)) for name in names)
+
+
+def _first_id(at: int) -> str:
+    """Return what sorts before the id of every run that was made at `at` or later.
+
+    An id begins with the time of its making (UUIDv7), and no run ends before that: those that are
+    too young need not be looked at.
+    """
+    time = f"{max(0, at // 1000):012x}"
+    return f"{time[:8]}-{time[8:]}"
 
 
 def _cutoff(at: int, kept: timedelta) -> int:

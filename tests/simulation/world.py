@@ -18,7 +18,7 @@ from taskd.core.job import Job, Source
 from taskd.core.messages import AnyRequest, AttemptFinished, Found, JobsDefined, Page, Wanted
 from taskd.core.ports import Keep, Wakeup
 from taskd.core.record import JobRecord
-from taskd.core.run import MICROSECOND, Outcome, Run, RunError, RunId
+from taskd.core.run import MICROSECOND, Outcome, Run, RunError, RunId, microseconds
 from taskd.core.turn import Changes, Start
 from taskd.errors import StoreDoubtful, StoreUnavailable, TaskdError
 from taskd.inbox import Inbox
@@ -325,7 +325,8 @@ class World:
         return self.executor
 
     def _new_id(self, now: datetime) -> RunId:
-        return RunId(f"run-{next(self._ids):08}")
+        time = f"{microseconds(now) // 1000:012x}"
+        return RunId(f"{time[:8]}-{time[8:]}-{next(self._ids):08}")
 
 
 def refusals(answers: Iterable[Future[object]]) -> list[BaseException]:

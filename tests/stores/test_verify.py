@@ -316,7 +316,12 @@ def test_attempts_are_told_however_many_a_commit_ends_of_a_run_or_of_one_it_does
 ) -> None:
     store = SqliteStore(tmp_path / "t.db")
     run = a_run(None, RunState.RUNNING, attempt=1, started_at=NOW)
-    _, attempt = settle(run, Outcome.SUCCEEDED, NOW)
+    _, attempt = settle(
+        run,
+        AttemptFinished(run.id, run.attempt, NOW, Outcome.SUCCEEDED),
+        DEFAULT_FAILURE,
+        lambda: 0.5,
+    )
     changes = new(run)
     changes.attempts += [attempt, replace(attempt, number=2), replace(attempt, run=OTHER)]
     store.commit(changes)
