@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -74,9 +75,7 @@ class Scheduler(AsyncTwins):
         self._loop = Loop(
             store=self._store,
             clock=self.clock,
-            engine=partial(
-                Engine, node=socket.gethostname(), pid=self._pid, workers=workers, new_id=new_id
-            ),
+            engine=_engines(self._pid, workers),
             executor=self._make_executor,
             on_end=partial(self._ended, on_end),
         )
@@ -304,6 +303,11 @@ def target_of(function: Callable[..., object]) -> str:
     if resolve(target) != function:  # not `is`: a class method is bound anew each time
         raise NotImportable(target, "the name leads to something else than the given function")
     return target
+
+
+def _engines(pid: int, workers: int) -> Callable[[], Engine]:
+    node, draw = socket.gethostname(), Random().random
+    return partial(Engine, node=node, pid=pid, workers=workers, new_id=new_id, draw=draw)
 
 
 def _call(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | None) -> Call:

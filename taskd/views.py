@@ -8,7 +8,7 @@ from datetime import datetime
 
 from taskd.core.cron import Cron
 from taskd.core.diff import Diff
-from taskd.core.planning import is_fixed_delay
+from taskd.core.occurrences import due_after, is_fixed_delay
 from taskd.core.record import JobRecord, JobState
 from taskd.core.run import Attempt, Run, RunError, RunState
 
@@ -163,7 +163,7 @@ def upcoming(record: JobRecord, n: int) -> list[datetime]:
         instants.append(due_at)
         # Of a fixed-delay job only the next instant is known: the others wait for the end of a run.
         known = not is_fixed_delay(schedule)
-        due_at = schedule.after(due_at, record.anchor_at) if known else None
+        due_at = due_after(record.job, due_at, record.anchor_at) if known else None
     return instants
 
 

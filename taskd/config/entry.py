@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from taskd.config import values
-from taskd.config.keys import INTERVAL_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
+from taskd.config.keys import CRON_KEYS, INTERVAL_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
 from taskd.config.shape import Flaw, choice, parse, shown
-from taskd.core.cron import Cron
+from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
 from taskd.core.job import Call, Executor, Job, JobName, Source
 from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.errors import InvalidJob, TaskdError
@@ -40,7 +40,7 @@ def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, ti
     wrong = {flaw.path[0] for flaw in flaws}
     schedule = None
     try:
-        if not wrong & {*TRIGGERS, *INTERVAL_KEYS, "timezone"}:
+        if not wrong & {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, "timezone"}:
             schedule = _schedule(name, shape, timezone)
     except InvalidJob as refusal:
         flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
@@ -76,8 +76,11 @@ def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
 
 
 def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict[str, object]:
-    """`entry` over the `defaults`; those of intervals reach only the jobs that have one."""
-    unused = () if "every" in entry else INTERVAL_KEYS
+    """`entry` over the `defaults`; those of a kind of trigger reach only the jobs that have it."""
+    unused = {
+        *(() if "every" in entry else INTERVAL_KEYS),
+        *(() if "cron" in entry else CRON_KEYS),
+    }
     inherited = {key: value for key, value in defaults.items() if key not in unused}
     return inherited | dict(entry)
 
@@ -101,12 +104,16 @@ def _trigger_flaws(entry: Mapping[str, object]) -> list[Flaw]:
         Flaw((key,), f"a job has one trigger, and this one has {triggers[0]} too", at_key=True)
         for key in triggers[1:]
     ]
-    if "every" not in triggers:
-        flaws += [
-            Flaw((key,), "only an interval has it", "it needs every", at_key=True)
-            for key in INTERVAL_KEYS
-            if key in entry
-        ]
+    for trigger, keys, kind in (
+        ("every", INTERVAL_KEYS, "an interval"),
+        ("cron", CRON_KEYS, "a cron expression"),
+    ):
+        if trigger not in triggers:
+            flaws += [
+                Flaw((key,), f"only {kind} has it", f"it needs {trigger}", at_key=True)
+                for key in keys
+                if key in entry
+            ]
     return flaws
 
 
@@ -115,7 +122,8 @@ def _schedule(name: str, shape: _JobEntry, default_timezone: str) -> Schedule | 
     if shape.every is not None:
         return Every(shape.every, shape.mode, shape.align)
     if shape.cron is not None:
-        return Cron(shape.cron, timezone, name)
+        match = shape.day_match
+        return Cron(shape.cron, timezone, name, shape.dst_gap, shape.dst_overlap, match)
     if shape.at is not None:
         return At(tuple(values.instant(moment, timezone) for moment in shape.at))
     return None
@@ -140,6 +148,13 @@ class _JobEntry(BaseModel):
     ] = None
     mode: Annotated[Mode, PlainValidator(lambda value: choice(Mode, value))] = Mode.FIXED_RATE
     align: bool = False
+    dst_gap: Annotated[DstGap | None, PlainValidator(lambda value: choice(DstGap, value))] = None
+    dst_overlap: Annotated[
+        DstOverlap | None, PlainValidator(lambda value: choice(DstOverlap, value))
+    ] = None
+    day_match: Annotated[DayMatch, PlainValidator(lambda value: choice(DayMatch, value))] = (
+        DayMatch.OR
+    )
     timezone: Annotated[str | None, PlainValidator(values.zone_name)] = None
     priority: Annotated[int, PlainValidator(values.priority)] = 0
     carry: bool = False

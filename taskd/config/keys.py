@@ -9,12 +9,14 @@ from taskd.config.shape import NOT_SUPPORTED, Flaw, nearest
 
 TRIGGERS: Final = ("every", "cron", "at")
 INTERVAL_KEYS: Final = ("mode", "align")
+CRON_KEYS: Final = ("dst_gap", "dst_overlap", "day_match")
 
 JOB_KEYS: Final = frozenset(
     (
         *("call", "args", "kwargs", "description", "tags", "enabled"),
         *TRIGGERS,
         *INTERVAL_KEYS,
+        *CRON_KEYS,
         *("timezone", "priority", "carry", "executor"),
     )
 )
@@ -22,7 +24,7 @@ LATER_JOB_KEYS: Final = frozenset(
     (
         *("command", "shell", "env", "cwd"),
         *("after", "watch", "on", "when"),
-        *("dst_gap", "dst_overlap", "day_match", "jitter", "start_at", "end_at", "max_runs"),
+        *("jitter", "start_at", "end_at", "max_runs"),
         *("exclude", "misfire_grace_time", "catchup", "catchup_limit"),
         *("overlap", "max_instances", "queue"),
         *("retry", "on_crash", "max_crashes", "pause_after_failures"),

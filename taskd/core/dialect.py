@@ -87,8 +87,10 @@ class Fields:
     either: bool
 
 
-def read_fields(text: str, seed: str) -> Fields:
+def read_fields(text: str, seed: str, *, either: bool = True) -> Fields:
     """The fields that `text` spells; `seed` settles its ``H``, the same way every time.
+
+    With `either`, where both day fields are restricted, a day that matches one of them will do.
 
     Raises:
         InvalidJob: it cannot be read, or is longer than 256 characters.
@@ -104,7 +106,7 @@ def read_fields(text: str, seed: str) -> Fields:
         weekdays=_items(WEEKDAY, weekday, _read_weekday),
         wildcard=minute[0] == "*" or hour[0] == "*",
         # Debian's crontab(5): a day field is restricted if it does not begin with a star.
-        either=day[0] not in "*?" and weekday[0] not in "*?",
+        either=either and day[0] not in "*?" and weekday[0] not in "*?",
     )
 
 

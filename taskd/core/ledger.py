@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskd.core.job import JobName
 from taskd.core.messages import Changes, JobChange, Page, RunChange, Turn
+from taskd.core.occurrences import due_after, is_elapsed
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Origin, Run, RunId, RunState, microseconds
@@ -22,9 +23,13 @@ from taskd.errors import UnknownTask
 
 
 class Ledger:
-    """Jobs, live runs and the two windows; `put_*` change them and write that into the turn."""
+    """Jobs, live runs and the two windows; `put_*` change them and write that into the turn.
 
-    def __init__(self, *, window: int) -> None:
+    `draw` gives a number in [0, 1), for jitter.
+    """
+
+    def __init__(self, *, window: int, draw: Callable[[], float]) -> None:
+        self._draw = draw
         self.jobs: dict[JobName, JobRecord] = {}
         self.runs: dict[RunId, Run] = {}
         self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
@@ -174,7 +179,7 @@ class Ledger:
         before = known.before if known else self.jobs.get(name)
         if before is not None and before.anchor_at != record.anchor_at:
             self._open_skips.pop(name, None)  # a row of skips is about one grid, one schedule
-        record = concluded(record, busy=self.is_busy(name))
+        record = self._with_delay(self.jobs.get(name), concluded(record, busy=self.is_busy(name)))
         version = before.version + 1 if before else 1
         if record.version != version:
             record = replace(record, version=version)
@@ -202,9 +207,25 @@ class Ledger:
             )
         self._open_skips[skip.job] = row
         self.turn.changes.skips[row.job, row.first_at] = row
-        record = self.jobs[skip.job]
+        record = decided(self.jobs[skip.job], skip.last_at)
         counts = _plus(record, RunState.SKIPPED, skip.count)
         self.put_job(replace(record, counts=counts), actor)
+
+    def _with_delay(self, before: JobRecord | None, record: JobRecord) -> JobRecord:
+        """Draw the jitter of an occurrence when the cursor comes to stand on it.
+
+        A run is queued before the next occurrence, so that none is overtaken, or missed for it.
+        """
+        due_at, jitter = record.next_due_at, record.job.jitter
+        if not jitter and not record.delay:
+            return record
+        if before and (before.next_due_at, before.job.jitter) == (due_at, jitter):
+            return record
+        if due_at is None or due_at <= self.turn.changes.at:
+            return replace(record, delay=timedelta(0))
+        following = due_after(record.job, due_at, record.anchor_at)
+        room = jitter if following is None else min(jitter, following - due_at)
+        return replace(record, delay=room * self._draw())
 
     def _with_end(self, record: JobRecord, run: Run) -> JobRecord:
         """Return the record of `run`'s job as the end of that run leaves it."""
@@ -219,6 +240,14 @@ class Ledger:
             return counted
         # An attempt that began before the clock was set back ends, on paper, when it began.
         return after_run(counted, min(run.finished_at, self.turn.changes.at))
+
+
+def decided(record: JobRecord, until: datetime) -> JobRecord:
+    """Return `record`, which remembers what must not be decided again if the clock is set back."""
+    if is_elapsed(record.job.schedule):
+        return record  # its grid moves with the clock, off every instant it had
+    known = record.decided_until
+    return replace(record, decided_until=until if known is None else max(known, until))
 
 
 def _plus(record: JobRecord, state: RunState, count: int) -> dict[str, int]:

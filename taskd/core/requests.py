@@ -25,7 +25,7 @@ from taskd.core.messages import (
     RunStopped,
     Triggered,
 )
-from taskd.core.planning import drop_missed, first_seen, redefined, resumed
+from taskd.core.planning import drop_missed, first_seen, redefined, resumed, stopped
 from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.run import Origin, Run, RunId, RunState, move
 from taskd.errors import Conflict
@@ -79,10 +79,7 @@ def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
         _forget(ledger, name, now, request.actor)
     for name in difference.changed:
         record = ledger.jobs[name]
-        if (record.job.schedule, record.job.enabled) != (
-            wanted[name].schedule,
-            wanted[name].enabled,
-        ):
+        if record.job.timing != wanted[name].timing:
             is_paused = record.state is JobState.PAUSED
             reason = SkipReason.PAUSED if is_paused else SkipReason.MISFIRE
             _skip_missed(ledger, record, now, request.actor, reason)
@@ -134,14 +131,7 @@ def stop_job(
     record = ledger.job(request.job)
     live = sorted(ledger.live.get(request.job, ()))
     _skip_missed(ledger, record, now, request.actor, SkipReason.STOPPED)
-    stopped = replace(
-        ledger.jobs[request.job],
-        state=JobState.STOPPED,
-        next_due_at=None,
-        pause_reason="",
-        paused_until=None,
-    )
-    ledger.put_job(stopped, request.actor)
+    ledger.put_job(stopped(ledger.jobs[request.job]), request.actor)
     reason = request.reason or "its job was stopped"
     runs = tuple(_end(ledger, ledger.run(run), now, reason, request.actor) for run in live)
     return ledger.jobs[request.job], runs
@@ -196,9 +186,9 @@ def resume(ledger: Ledger, request: Resumed, now: datetime) -> tuple[JobRecord, 
 
 def release(ledger: Ledger, record: JobRecord, now: datetime, actor: str) -> None:
     """Make a paused or stopped job active again."""
-    active, skip = resumed(record, now)
+    active, skips = resumed(record, now)
     ledger.put_job(active, actor)
-    if skip is not None:
+    for skip in skips:
         ledger.put_skip(skip, actor)
 
 
@@ -265,6 +255,5 @@ def _skip_missed(
     ledger: Ledger, record: JobRecord, now: datetime, actor: str, reason: SkipReason
 ) -> None:
     """Decide what the schedule left undecided, before the cursor moves away from it."""
-    skip = drop_missed(record, now, reason)
-    if skip is not None:
+    for skip in drop_missed(record, now, reason):
         ledger.put_skip(skip, actor)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from taskd.core.cron import Cron
 from taskd.core.job import Call, Executor, Job, JobName, Source
 from taskd.core.messages import Changes, JobChange, RunChange
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
@@ -24,8 +23,8 @@ from taskd.core.run import (
     RunState,
     microseconds,
 )
-from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.core.zones import EPOCH
+from taskd.stores.timing import timing_from, timing_values
 
 Row = tuple[object, ...]
 Columns = Mapping[str, Any]
@@ -40,6 +39,9 @@ STANDING_COLUMNS: Final = [
     "counts",
     "last_run",
     "carried",
+    "delay",
+    "decided_until",
+    "scheduled_runs",
 ]
 """How a job stands: what moves with every run; its definition moves when somebody edits it."""
 JOB_COLUMNS: Final = ["name", "definition", "source", "created_at", *STANDING_COLUMNS]
@@ -124,6 +126,9 @@ def standing_row(record: JobRecord) -> Row:
         _json(record.counts),
         record.last_run,
         record.carried,
+        record.delay // MICROSECOND,
+        _stored(record.decided_until),
+        record.scheduled_runs,
     )
 
 
@@ -140,15 +145,16 @@ def job_record(row: Columns) -> JobRecord:
         counts=json.loads(row["counts"]),
         last_run=row["last_run"],
         carried=row["carried"],
+        delay=timedelta(microseconds=row["delay"]),
+        decided_until=_instant(row["decided_until"]),
+        scheduled_runs=row["scheduled_runs"],
         version=row["version"],
     )
 
 
 def definition(job: Job) -> dict[str, object]:
     """Return a job's definition as JSON values; what is at its default is left out."""
-    values: dict[str, object] = {"call": _call(job.call)}
-    if job.schedule is not None:
-        values["schedule"] = _schedule(job.schedule)
+    values: dict[str, object] = {"call": _call(job.call), **timing_values(job)}
     optional = {
         "description": (job.description, ""),
         "tags": (list(job.tags), []),
@@ -161,12 +167,11 @@ def definition(job: Job) -> dict[str, object]:
 
 
 def _job(name: JobName, source: Source, values: dict[str, Any]) -> Job:
-    schedule = values.get("schedule")
     return Job(
         name=name,
         source=source,
         call=_call_from(values["call"]),
-        schedule=None if schedule is None else _schedule_from(schedule),
+        **timing_from(values),
         description=values.get("description", ""),
         tags=tuple(values.get("tags", ())),
         enabled=values.get("enabled", True),
@@ -182,29 +187,6 @@ def _call(call: Call) -> dict[str, object]:
 
 def _call_from(values: dict[str, Any]) -> Call:
     return Call(values["target"], tuple(values["args"]), values["kwargs"])
-
-
-def _schedule(schedule: Schedule) -> dict[str, object]:
-    match schedule:
-        case Every():
-            every: dict[str, object] = {"every": schedule.interval // MICROSECOND}
-            return every | {"mode": schedule.mode.value, "align": schedule.align}
-        case Cron():
-            cron: dict[str, object] = {"cron": list(schedule.expressions)}
-            return cron | {"timezone": schedule.timezone, "seed": schedule.seed}
-        case At():
-            return {"at": [microseconds(at) for at in schedule.instants]}
-        case _:
-            raise TypeError(f"cannot store a schedule of type {type(schedule).__name__}")
-
-
-def _schedule_from(values: dict[str, Any]) -> Schedule:
-    if "every" in values:
-        interval = timedelta(microseconds=values["every"])
-        return Every(interval, Mode(values["mode"]), values["align"])
-    if "cron" in values:
-        return Cron(tuple(values["cron"]), values["timezone"], values["seed"])
-    return At(tuple(instant(at) for at in values["at"]))
 
 
 # -- runs ---------------------------------------------------------------------------------------

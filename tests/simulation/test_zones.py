@@ -52,7 +52,11 @@ def runs_of_a_year(jobs: tuple[Job, ...], year: int) -> dict[JobName, list[datet
     """The due instants that an engine runs when every attempt ends at once."""
     ids = count()
     engine = Engine(
-        node="here", pid=1, workers=len(jobs), new_id=lambda now: RunId(f"{next(ids):09}")
+        node="here",
+        pid=1,
+        workers=len(jobs),
+        new_id=lambda now: RunId(f"{next(ids):09}"),
+        draw=lambda: 0.0,
     )
     nothing = Page((), complete=True)
     inputs: list[Input] = [

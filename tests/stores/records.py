@@ -118,6 +118,9 @@ records = st.builds(
     last_run=st.none() | ids,
     carried=st.none() | texts,
     version=small,
+    delay=st.timedeltas(timedelta(0), timedelta(days=9)),
+    decided_until=maybe_instants,
+    scheduled_runs=small,
 )
 runs = st.builds(
     Run,
