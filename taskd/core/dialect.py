@@ -120,7 +120,7 @@ def _split(text: str) -> list[str]:
         raise InvalidJob("cron", f"{text!r} has characters other than printable ASCII")
     lower = text.strip().lower()
     if lower == "@reboot":
-        raise InvalidJob("cron", "@reboot is not supported by this version")
+        raise InvalidJob("cron", "@reboot has no instants", "it is due when taskd starts")
     fields = NICKNAMES.get(lower, lower).split()
     if lower.startswith("@") and lower not in NICKNAMES:
         raise InvalidJob("cron", f"{text!r} is not a nickname", f"there are {', '.join(NICKNAMES)}")

@@ -183,8 +183,21 @@ class Triggered(Request):
     kwargs: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Booted(Request):
+    """The daemon has started: what is to run then is queued. Reply: those runs."""
+
+
 AnyRequest: TypeAlias = (
-    JobsDefined | Added | JobRemoved | JobStopped | RunStopped | Paused | Resumed | Triggered
+    JobsDefined
+    | Added
+    | JobRemoved
+    | JobStopped
+    | RunStopped
+    | Paused
+    | Resumed
+    | Triggered
+    | Booted
 )
 Input: TypeAlias = (
     Restored

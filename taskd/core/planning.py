@@ -263,8 +263,9 @@ def stepped(record: JobRecord, by: timedelta) -> JobRecord:
     and aligned intervals name wall-clock times and stay where they are, as an interval does that
     has not begun: its `start_at` is such a time.
     """
-    job, due_at = record.job, record.next_due_at
-    if not is_elapsed(job.schedule) or (due_at is not None and due_at == job.bounds.start_at):
+    job, due_at, schedule = record.job, record.next_due_at, record.job.schedule
+    has_begun = due_at is None or due_at != job.bounds.start_at
+    if not isinstance(schedule, Every) or schedule.align or not has_begun:
         return record
     # The odd microsecond keeps the moved grid off the instants of the old one: a clock set back by
     # a multiple of the interval must not decide an occurrence twice.
@@ -274,7 +275,7 @@ def stepped(record: JobRecord, by: timedelta) -> JobRecord:
         return replace(record, anchor_at=anchor_at)
     due_at += by
     if start_at is not None and due_at < start_at:
-        anchor_at = due_at = start_at
+        due_at += -((due_at - start_at) // schedule.interval) * schedule.interval
     next_due_at = None if job.bounds.is_over(due_at) else due_at
     return replace(record, anchor_at=anchor_at, next_due_at=next_due_at)
 
@@ -288,6 +289,7 @@ def rescued(record: JobRecord, now: datetime) -> JobRecord:
     schedule, due_at = record.job.schedule, record.next_due_at
     if not isinstance(schedule, Every) or due_at is None or due_at <= now + schedule.interval:
         return record
-    if due_at == record.job.bounds.start_at:
+    start_at = record.job.bounds.start_at
+    if start_at is not None and now < start_at and due_at < start_at + schedule.interval:
         return record
     return stepped(record, now + schedule.interval - due_at)

@@ -16,6 +16,7 @@ from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     Added,
     AnyRequest,
+    Booted,
     Interrupt,
     JobRemoved,
     JobsDefined,
@@ -26,7 +27,7 @@ from taskd.core.messages import (
     Triggered,
 )
 from taskd.core.planning import drop_missed, first_seen, redefined, resumed, stopped
-from taskd.core.record import JobRecord, JobState, SkipReason
+from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import Origin, Run, RunId, RunState, move
 from taskd.errors import Conflict
 
@@ -57,6 +58,8 @@ def answer(
             return resume(ledger, request, now)
         case Triggered():
             return trigger(ledger, request, now, new_id)
+        case Booted():
+            return boot(ledger, request, now, new_id)
 
 
 def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
@@ -217,6 +220,32 @@ def trigger(
     )
     ledger.put_run(run, request.actor)
     return run
+
+
+def boot(
+    ledger: Ledger, request: Booted, now: datetime, new_id: Callable[[datetime], RunId]
+) -> tuple[Run, ...]:
+    """Queue a run of each active job that is to run at boot; one that is busy overlaps itself."""
+    runs = []
+    for name, record in sorted(ledger.jobs.items()):
+        if not record.job.boot or not record.job.enabled or record.state is not JobState.ACTIVE:
+            continue
+        if ledger.is_busy(name):
+            ledger.put_skip(Skip(name, now, now, 1, SkipReason.OVERLAP, now), request.actor)
+            continue
+        run = Run(
+            id=new_id(now),
+            job=name,
+            origin=Origin.BOOT,
+            state=RunState.QUEUED,
+            scheduled_at=now,
+            due_at=now,
+            queued_at=now,
+            priority=record.job.priority,
+        )
+        ledger.put_run(run, request.actor)
+        runs.append(run)
+    return tuple(runs)
 
 
 def _names(

@@ -87,6 +87,7 @@ class Origin(StrEnum):
 
     SCHEDULE = "schedule"
     TRIGGER = "trigger"
+    BOOT = "boot"
 
 
 class Outcome(StrEnum):

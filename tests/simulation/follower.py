@@ -69,7 +69,8 @@ class Follower:
         if not self.has_grid or cursor is None or not isinstance(schedule, Every):
             return False
         # Each step of the clock moves a grid by a microsecond more.
-        return cursor > now + schedule.interval + 1000 * MICROSECOND
+        start_at = max(now, self._record.job.bounds.start_at or now)
+        return cursor > start_at + schedule.interval + 1000 * MICROSECOND
 
     def owes(self, at: datetime) -> bool:
         """Whether a due instant up to `at` is undecided."""
@@ -88,11 +89,12 @@ class Follower:
         assert self.cursor is not None
         is_stranded = self.cursor > at + job.schedule.interval
         is_rescue = is_stranded and self.cursor + by == at + job.schedule.interval + MICROSECOND
-        begins_anew = after.anchor_at == job.bounds.start_at
-        if by != set_by + MICROSECOND and not is_rescue and not begins_anew:
+        if by != set_by + MICROSECOND and not is_rescue:
             self._problem(f"its grid moved by {by} when the clock was set by {set_by}")
         start_at = job.bounds.start_at
-        self.cursor += by if start_at is None else max(by, start_at - self.cursor)
+        self.cursor += by
+        while start_at is not None and self.cursor < start_at:
+            self.cursor += job.schedule.interval
         if job.bounds.is_over(self.cursor):
             self.cursor = None
         self._record = after
