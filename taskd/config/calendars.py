@@ -43,7 +43,8 @@ def calendars_from_tables(
     for name, table in tables.items():
         if not isinstance(table, Mapping):
             found.flaws.append(Flaw((name,), f"expected a table, found {shown(table)}"))
-            table = {}
+            found.by_name[name] = Calendar(name)
+            continue
         shape, flaws = parse(_CalendarTable, table)
         flaws += calendar_key_flaws(table)
         if not table.keys() & {"dates", "weekdays", "ics"} and not flaws:
@@ -99,6 +100,9 @@ def _event_dates(path: Path, event: Mapping[str, object], timezone: str) -> list
     start = getattr(event.get("DTSTART"), "dt", None)
     if not isinstance(start, date):
         raise InvalidJob("ics", f"the event {title} of {path} has no DTSTART")
+    for part in ("DTEND", "DURATION"):
+        if part in event and not hasattr(event[part], "dt"):
+            raise InvalidJob("ics", f"the event {title} of {path} has a {part} that cannot be read")
     end = getattr(event.get("DTEND"), "dt", None)
     length = getattr(event.get("DURATION"), "dt", None)
     first = _local(start, timezone)

@@ -17,7 +17,7 @@ from taskd.core.messages import Changes, JobChange, Page, RunChange, Turn
 from taskd.core.occurrences import due_after, is_elapsed
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, Skip
-from taskd.core.run import Origin, Run, RunId, RunState, microseconds
+from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState, microseconds
 from taskd.core.window import Window
 from taskd.errors import UnknownTask
 
@@ -225,7 +225,10 @@ class Ledger:
             return replace(record, delay=timedelta(0))
         following = due_after(record.job, due_at, record.anchor_at)
         room = jitter if following is None else min(jitter, following - due_at)
-        return replace(record, delay=room * self._draw())
+        most = room // MICROSECOND
+        # A product of floats may round up to the next occurrence itself.
+        drawn = min(int(most * self._draw()), most - 1)
+        return replace(record, delay=max(drawn, 0) * MICROSECOND)
 
     def _with_end(self, record: JobRecord, run: Run) -> JobRecord:
         """Return the record of `run`'s job as the end of that run leaves it."""

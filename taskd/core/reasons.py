@@ -45,9 +45,9 @@ def reason_at(
     covering = [skip for skip in skips if skip.first_at <= at]
     row = max(covering, key=lambda skip: skip.last_at, default=None)
     if row is not None and (latest is None or min(row.last_at, at) > latest.scheduled_at):
-        return _skipped(record, row, at, runs)
+        return _skipped(record, row, at, now, runs)
     if latest is not None:
-        return _ran(record, latest, at)
+        return _ran(record, latest, at, now)
     if record.next_due_at is not None and record.next_due_at <= at:
         return _to_come(record, record.next_due_at, now)
     first = f"the job was defined {_said(record.created_at)}"
@@ -61,24 +61,26 @@ def reason_next(record: JobRecord, now: datetime) -> Reason:
     return _to_come(record, record.next_due_at, now)
 
 
-def _ran(record: JobRecord, run: Run, at: datetime) -> Reason:
+def _ran(record: JobRecord, run: Run, at: datetime, now: datetime) -> Reason:
     due_at = run.scheduled_at
     causes = [f"run {run.id} is {run.state}" + (f": {run.reason}" if run.reason else "")]
     if run.started_at is not None and run.started_at - due_at >= timedelta(seconds=1):
         causes.append(f"it started {_length(run.started_at - due_at)} after its due instant")
     if run.state is RunState.QUEUED:
         causes.append("it waits for a free slot, or for another run of its job to end")
-    causes += [*_nearest(record, due_at, at), *_clocks(record, due_at)]
+    causes += [*_nearest(record, due_at, at, now), *_clocks(record, due_at)]
     return Reason(due_at, "run", tuple(causes), run=run)
 
 
-def _skipped(record: JobRecord, row: Skip, at: datetime, runs: Iterable[Run]) -> Reason:
+def _skipped(
+    record: JobRecord, row: Skip, at: datetime, now: datetime, runs: Iterable[Run]
+) -> Reason:
     due_at = _latest_in(record, row, at)
     causes = [_why_skipped(record, row, due_at, runs)]
     if row.count > 1:
         span = f"{_said(row.first_at)} to {_said(row.last_at)}"
         causes.append(f"one decision for {row.count} occurrences, {span}")
-    causes += [*_nearest(record, due_at, at), *_clocks(record, due_at)]
+    causes += [*_nearest(record, due_at, at, now), *_clocks(record, due_at)]
     return Reason(due_at, "skipped", tuple(causes), skip=row)
 
 
@@ -168,11 +170,13 @@ def _latest_in(record: JobRecord, row: Skip, at: datetime) -> datetime:
     return missed(record.job, row.first_at, at, record.anchor_at).last
 
 
-def _nearest(record: JobRecord, due_at: datetime, at: datetime) -> list[str]:
-    """Where `at` is no occurrence: between which ones it lies."""
-    if due_at == at:
+def _nearest(record: JobRecord, due_at: datetime, at: datetime, now: datetime) -> list[str]:
+    """Where `at` is no occurrence: between which ones it lies. Nobody asks that of `now`."""
+    if at in (due_at, now):
         return []
     following = due_after(record.job, at - MICROSECOND, record.anchor_at)
+    if record.next_due_at is None and (following is None or following > now):
+        following = None  # its schedule is over, or waits for the end of a run
     after = f", the next is {_said(following)}" if following is not None else ""
     return [f"{_said(at)} is no occurrence: the latest before it is {_said(due_at)}{after}"]
 
