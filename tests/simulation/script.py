@@ -83,8 +83,8 @@ def timed(
 
 
 POLICIES: Final = (
-    timed(every(2), Late(catchup=Catchup.ALL)),
-    timed(every(1.5), Late(HOUR * 8, Catchup.ALL, limit=3), exclude=CLOSED),
+    timed(every(5), Late(catchup=Catchup.ALL)),
+    timed(every(3.5), Late(HOUR * 8, Catchup.ALL, limit=3), exclude=CLOSED),
     timed(every(4, align=True), Late(catchup=Catchup.SKIP), jitter=HOUR),
     timed(every(6, Mode.FIXED_DELAY), Late(HOUR), exclude=CLOSED),
     timed(cron("30 2 * * *", "Europe/Berlin"), Late(DAY, Catchup.ALL, limit=2), exclude=CLOSED),
