@@ -10,14 +10,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from taskd.bodies import (
+    NextQuery,
+    PauseBody,
+    RunsQuery,
+    ShutdownBody,
+    StopBody,
+    TriggerBody,
+    WaitQuery,
+    WhyQuery,
+)
 from taskd.config.entry import InvalidEntry, job_from_entry
 from taskd.config.probe import probe
 from taskd.config.shape import Flaw
-from taskd.config.values import json_value
+from taskd.core.calendars import Calendar
 from taskd.core.diff import Diff
 from taskd.core.duration import parse_duration
 from taskd.core.job import Job, JobName, Source
@@ -31,12 +41,22 @@ from taskd.core.messages import (
     RunStopped,
     Triggered,
 )
+from taskd.core.reasons import reason_at, reason_next
 from taskd.core.record import JobRecord
 from taskd.core.run import Run, RunId, RunState
 from taskd.errors import UnknownTask
 from taskd.scheduler import Scheduler
 from taskd.stores.history import History
-from taskd.views import Document, diff_view, job_state, job_view, rfc3339, run_view, upcoming
+from taskd.views import (
+    Document,
+    diff_view,
+    job_state,
+    job_view,
+    reason_view,
+    rfc3339,
+    run_view,
+    upcoming,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -49,6 +69,11 @@ class Host(Protocol):
     @property
     def timezone(self) -> str:
         """The zone of jobs that name none."""
+        ...
+
+    @property
+    def calendars(self) -> Mapping[str, Calendar]:
+        """The calendars that jobs may exclude."""
         ...
 
     @property
@@ -127,7 +152,7 @@ def job(host: Host, ask: Ask) -> Document:
 
 def runs(host: Host, ask: Ask) -> object:
     """Return runs, newest first."""
-    query = _parse(_RunsQuery, ask.query)
+    query = _parse(RunsQuery, ask.query)
     try:
         states = [RunState(word) for word in query.state.upper().split(",") if word]
     except ValueError as error:
@@ -161,12 +186,12 @@ def run(host: Host, ask: Ask) -> Document:
 
 def wait_s(ask: Ask) -> float:
     """Return for how many seconds a wait for the end of a run is asked."""
-    return _parse(_WaitQuery, ask.query).timeout
+    return _parse(WaitQuery, ask.query).timeout
 
 
 def next_due(host: Host, ask: Ask) -> object:
     """Return what comes, soonest first."""
-    query = _parse(_NextQuery, ask.query)
+    query = _parse(NextQuery, ask.query)
 
     def read(history: History) -> list[JobRecord]:
         return [_record(history, query.job)] if query.job is not None else history.jobs()
@@ -177,6 +202,23 @@ def next_due(host: Host, ask: Ask) -> object:
     )
     soonest = islice(heapq.merge(*each), query.n)
     return [{"job": name, "due_at": rfc3339(due_at)} for due_at, name in soonest]
+
+
+def why(host: Host, ask: Ask) -> object:
+    """Return what was decided for the occurrence at an instant; without one, the last and next."""
+    query = _parse(WhyQuery, ask.query)
+    now = host.scheduler.clock.now()
+    at = _moment("at", query.at, now, back=True)
+
+    def read(history: History) -> Document:
+        record = _record(history, ask.name)
+        runs, skips = history.around(record.job.name, now if at is None else at)
+        reasons = [reason_at(record, now if at is None else at, now, runs, skips)]
+        if at is None:
+            reasons.append(reason_next(record, now))
+        return {"job": ask.name, "reasons": [reason_view(reason) for reason in reasons]}
+
+    return host.scheduler.read(read)
 
 
 # -- jobs ---------------------------------------------------------------------------------------
@@ -190,7 +232,9 @@ def add(host: Host, ask: Ask) -> object:
         raise _invalid("name", "a job needs a name, as text")
     if entry.pop("now", False):
         entry["at"] = rfc3339(host.scheduler.clock.now())
-    job = job_from_entry(name, entry, source=Source.CLI, timezone=host.timezone)
+    job = job_from_entry(
+        name, entry, source=Source.CLI, timezone=host.timezone, calendars=host.calendars
+    )
     faults = probe([job], host.python_path)
     if faults:
         flaws = [Flaw((fault.key,), fault.message, fault.hint) for fault in faults]
@@ -211,7 +255,7 @@ def remove(host: Host, ask: Ask) -> object:
 
 def stop_job(host: Host, ask: Ask) -> object:
     """End a job's schedule and its runs."""
-    body = _parse(_StopBody, ask.body)
+    body = _parse(StopBody, ask.body)
     request = JobStopped(_named(host, ask), body.reason, actor=ask.actor)
     record, ended = cast("tuple[JobRecord, tuple[Run, ...]]", _do(host, request))
     return {
@@ -247,7 +291,7 @@ def resume_all(host: Host, ask: Ask) -> object:
 
 def trigger(host: Host, ask: Ask) -> object:
     """Run a job once, now."""
-    body = _parse(_TriggerBody, ask.body)
+    body = _parse(TriggerBody, ask.body)
     request = Triggered(
         _named(host, ask),
         None if body.args is None else tuple(body.args),
@@ -262,7 +306,7 @@ def trigger(host: Host, ask: Ask) -> object:
 
 def stop_run(host: Host, ask: Ask) -> object:
     """End one run, and return it in the state really reached."""
-    body = _parse(_StopBody, ask.body)
+    body = _parse(StopBody, ask.body)
     _do(host, RunStopped(RunId(ask.name), body.reason, actor=ask.actor))
     return run(host, ask)
 
@@ -274,49 +318,12 @@ def reload(host: Host, ask: Ask) -> object:  # noqa: ARG001
 
 def shutdown(host: Host, ask: Ask) -> object:
     """Begin to shut down."""
-    body = _parse(_ShutdownBody, ask.body)
+    body = _parse(ShutdownBody, ask.body)
     host.shut_down(now=body.now)
     return {"stopping": True}
 
 
 # -- bodies and queries -------------------------------------------------------------------------
-
-
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _StopBody(_Body):
-    reason: Annotated[str, Field(max_length=1000)] = ""
-
-
-class _PauseBody(_StopBody):
-    until: str | None = None
-
-
-class _TriggerBody(_Body):
-    args: list[Annotated[Any, AfterValidator(json_value)]] | None = None
-    kwargs: dict[str, Annotated[Any, AfterValidator(json_value)]] | None = None
-
-
-class _ShutdownBody(_Body):
-    now: bool = False
-
-
-class _RunsQuery(_Body):
-    job: str | None = None
-    state: str = ""
-    since: str | None = None
-    limit: Annotated[int, Field(ge=1, le=10_000)] = 50
-
-
-class _WaitQuery(_Body):
-    timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
-
-
-class _NextQuery(_Body):
-    job: str | None = None
-    n: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
 def _parse(model: type[M], values: Mapping[str, object]) -> M:
@@ -354,7 +361,7 @@ def _moment(key: str, text: str | None, now: datetime, *, back: bool = False) ->
 
 
 def _pause(host: Host, ask: Ask, jobs: tuple[JobName, ...] | None) -> Paused:
-    body = _parse(_PauseBody, ask.body)
+    body = _parse(PauseBody, ask.body)
     now = host.scheduler.clock.now()
     until = _moment("until", body.until, now)
     if until is not None and until <= now:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket as sockets
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from taskd.config.load import Configuration, load
 from taskd.config.report import problem_json, render
 from taskd.config.settings import Reload
 from taskd.config.system_zone import system_zone
+from taskd.core.calendars import Calendar
 from taskd.core.diff import Diff
 from taskd.core.job import Job
 from taskd.errors import ConfigError, SocketUnusable, Stopped, StoreError, StoreUnavailable
@@ -188,6 +190,11 @@ class Daemon:
     def timezone(self) -> str:
         """The zone of jobs that name none."""
         return self._files.configuration.settings.timezone or system_zone()
+
+    @property
+    def calendars(self) -> Mapping[str, Calendar]:
+        """The calendars of the file."""
+        return self._files.configuration.calendars
 
     @property
     def python_path(self) -> tuple[Path, ...]:

@@ -20,7 +20,7 @@ from taskd.config.report import render
 from taskd.config.settings import Reload
 from taskd.core.diff import Diff, diff
 from taskd.core.job import Job, Source
-from taskd.core.messages import JobsDefined
+from taskd.core.messages import Booted, JobsDefined
 from taskd.core.record import JobRecord
 from taskd.crashpoints import crash_point
 from taskd.errors import ConfigError, Problem, Stopped, TaskdError
@@ -84,8 +84,10 @@ class Reloader:
         """Make the first reading the set, start the scheduler on it, and follow the files."""
         _import_from(self.configuration)
         defined = self._define(self.configuration)
+        booted = self._scheduler.inbox.ask(Booted(actor="boot"))
         self._scheduler.start()
         defined.result()
+        booted.result()
         self._watch(self.configuration)
         self._warn()
         self._thread.start()

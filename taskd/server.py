@@ -62,6 +62,7 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("POST", "/v1/jobs", api.add, HTTPStatus.CREATED),
     ("GET", "/v1/jobs/{name}", api.job, HTTPStatus.OK),
     ("DELETE", "/v1/jobs/{name}", api.remove, HTTPStatus.OK),
+    ("GET", "/v1/jobs/{name}/why", api.why, HTTPStatus.OK),
     ("POST", "/v1/jobs/{name}/stop", api.stop_job, HTTPStatus.OK),
     ("POST", "/v1/jobs/{name}/pause", api.pause_job, HTTPStatus.OK),
     ("POST", "/v1/jobs/{name}/resume", api.resume_job, HTTPStatus.OK),

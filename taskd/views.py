@@ -8,9 +8,13 @@ from datetime import datetime
 
 from taskd.core.cron import Cron
 from taskd.core.diff import Diff
-from taskd.core.planning import is_fixed_delay
+from taskd.core.duration import format_duration
+from taskd.core.job import Job
+from taskd.core.occurrences import due_after, is_fixed_delay
+from taskd.core.reasons import Reason
 from taskd.core.record import JobRecord, JobState
-from taskd.core.run import Attempt, Run, RunError, RunState
+from taskd.core.run import MICROSECOND, Attempt, Run, RunError, RunState
+from taskd.core.schedule import LONGEST as CENTURY
 
 Document = dict[str, object]
 
@@ -37,7 +41,7 @@ def job_view(
         "call": job.call.target,
         "description": job.description,
         "tags": list(job.tags),
-        "schedule": None if job.schedule is None else str(job.schedule),
+        "schedule": schedule_words(job),
         "timezone": job.schedule.timezone if isinstance(job.schedule, Cron) else None,
         "priority": job.priority,
         "enabled": job.enabled,
@@ -50,6 +54,53 @@ def job_view(
         "last_run": None if last_run is None else last_run_view(last_run),
         "counts": dict(record.counts),
         "problem": problem,
+        **timing_view(job),
+    }
+
+
+def schedule_words(job: Job) -> str | None:
+    """Return when a job runs, in the words of jobs.toml; None where only a trigger runs it."""
+    if job.schedule is None:
+        return "on boot" if job.boot else None
+    return f"{job.schedule} | @reboot" if job.boot else str(job.schedule)
+
+
+def timing_view(job: Job) -> Document:
+    """Return the policies that settle when a job is due, and what becomes of it late."""
+    cron = job.schedule if isinstance(job.schedule, Cron) else None
+    late, bounds = job.late, job.bounds
+    return {
+        "dst_gap": cron and cron.dst_gap and cron.dst_gap.value,
+        "dst_overlap": cron and cron.dst_overlap and cron.dst_overlap.value,
+        "day_match": cron and cron.day_match.value,
+        "jitter": format_duration(job.jitter) if job.jitter else None,
+        "start_at": rfc3339(bounds.start_at),
+        "end_at": rfc3339(bounds.end_at),
+        "max_runs": bounds.max_runs,
+        "exclude": [calendar.name for calendar in job.exclude.calendars] if job.exclude else [],
+        "misfire_grace_time": "inf" if late.grace is None else format_duration(late.grace),
+        "catchup": late.catchup.value,
+        "catchup_limit": late.limit,
+    }
+
+
+def reason_view(reason: Reason) -> Document:
+    """Return what was decided for one occurrence, and why."""
+    skip = reason.skip
+    return {
+        "due_at": rfc3339(reason.due_at),
+        "decision": reason.decision,
+        "causes": list(reason.causes),
+        "run": None if reason.run is None else run_view(reason.run),
+        "skip": None
+        if skip is None
+        else {
+            "reason": skip.reason.value,
+            "first_at": rfc3339(skip.first_at),
+            "last_at": rfc3339(skip.last_at),
+            "count": skip.count,
+            "decided_at": rfc3339(skip.decided_at),
+        },
     }
 
 
@@ -154,16 +205,24 @@ def diff_view(difference: Diff) -> Document:
 
 
 def upcoming(record: JobRecord, n: int) -> list[datetime]:
-    """Return the next `n` due instants of a job as things stand; fewer where it has fewer."""
-    schedule, due_at = record.job.schedule, record.next_due_at
+    """Return the next `n` due instants that run as things stand; fewer where it has fewer."""
+    job, schedule, due_at = record.job, record.job.schedule, record.next_due_at
     instants: list[datetime] = []
     if schedule is None or record.state is not JobState.ACTIVE:
         return instants
+    if job.bounds.max_runs is not None:
+        n = min(n, job.bounds.max_runs - record.scheduled_runs)
     while due_at is not None and len(instants) < n:
+        name, end = job.exclude.stretch(due_at) if job.exclude else (None, due_at)
+        if name is not None:
+            due_at = due_after(job, end - MICROSECOND, record.anchor_at)
+            if is_fixed_delay(schedule) or due_at is None or due_at > record.created_at + CENTURY:
+                break
+            continue
         instants.append(due_at)
         # Of a fixed-delay job only the next instant is known: the others wait for the end of a run.
         known = not is_fixed_delay(schedule)
-        due_at = schedule.after(due_at, record.anchor_at) if known else None
+        due_at = due_after(job, due_at, record.anchor_at) if known else None
     return instants
 
 

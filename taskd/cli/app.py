@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -32,6 +32,18 @@ Kwargs = Annotated[
     typer.Option("--kwarg", metavar="K=V", help="A keyword argument: JSON, or else text."),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the run; exit 1 if it ends badly.")]
+DstGapRule = Annotated[
+    Literal["next", "skip"] | None,
+    typer.Option("--dst-gap", help="What the clock skips: once after the gap, or not."),
+]
+DstOverlapRule = Annotated[
+    Literal["first", "last", "both"] | None,
+    typer.Option("--dst-overlap", help="At which pass runs what the clock shows twice."),
+]
+DayMatchRule = Annotated[
+    Literal["or", "and"] | None,
+    typer.Option("--day-match", help="Must one of two restricted day fields match, or both?"),
+]
 Timeout = Annotated[
     str | None,
     typer.Option("--timeout", metavar="DURATION", help="Wait no longer, and exit 124."),

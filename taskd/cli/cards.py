@@ -43,6 +43,26 @@ _ATTEMPTS = (
     Column("PID", wide=True),
 )
 
+_POLICIES: dict[str, object] = {
+    "dst_gap": None,
+    "dst_overlap": None,
+    "day_match": "or",
+    "jitter": None,
+    "start_at": None,
+    "end_at": None,
+    "max_runs": None,
+    "exclude": [],
+    "misfire_grace_time": "inf",
+    "catchup": "latest",
+    "catchup_limit": 1000,
+}
+_DECISIONS = {
+    "run": "ran",
+    "skipped": "skipped",
+    "undecided": "not decided yet",
+    "none": "nothing is due",
+}
+
 
 def put_jobs(document: Document) -> None:
     """The daemon in a line, then its jobs, then what is wrong with any of them."""
@@ -73,6 +93,7 @@ def put_job(job: Document) -> None:
             ("call", job["call"]),
             ("schedule", _text(job["schedule"])),
             ("timezone", _text(job["timezone"])),
+            *((key.replace("_", " "), _policy(job, key)) for key in _POLICIES),
             ("source", job["source"]),
             ("next", when(job["next_due_at"])),
             ("running", _text(job["running"])),
@@ -125,6 +146,24 @@ def put_upcoming(dues: Sequence[Document]) -> None:
         )
     else:
         talk("nothing is due")
+
+
+def put_reasons(reasons: Sequence[Document]) -> None:
+    """What was decided for occurrences, each with its causes below."""
+    for reason in reasons:
+        skip = reason.get("skip")
+        decision = f"skipped, {skip['reason']}" if skip else _DECISIONS[reason["decision"]]
+        put(f"{when(reason['due_at'])}  {decision}" if reason["due_at"] else decision)
+        for cause in reason["causes"]:
+            put(f"  {cause}")
+
+
+def _policy(job: Document, key: str) -> str:
+    """A policy of a job; empty where it is the default."""
+    value = job.get(key)
+    if value is None or value == _POLICIES[key]:
+        return ""
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _job_row(job: Document) -> tuple[str, ...]:

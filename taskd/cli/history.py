@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from taskd.cli.app import Curl, Json, Timeout, app, client
-from taskd.cli.cards import put_job, put_jobs, put_run, put_runs, put_upcoming
+from taskd.cli.cards import put_job, put_jobs, put_reasons, put_run, put_runs, put_upcoming
 from taskd.cli.failures import Exit, problem_lines
 from taskd.cli.render import put, put_json, talk
 from taskd.cli.values import instant, looks_like_run, seconds
@@ -52,6 +52,26 @@ def upcoming(
         put_json(dues)
     else:
         put_upcoming(dues)
+
+
+@app.command()
+def why(
+    job: Annotated[str, typer.Argument(metavar="JOB")],
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="ISO 8601, or a duration ago")
+    ] = None,
+    json: Json = False,
+    curl: Curl = False,
+) -> None:
+    """Say what was decided for an occurrence, and why.
+
+    Without --at, for the last one and the next.
+    """
+    document = client(curl).why(job, instant(at, "--at", direction=-1))
+    if json:
+        put_json(document)
+    else:
+        put_reasons(document["reasons"])
 
 
 @app.command()

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from taskd.cli.app import Args, Curl, Json, Kwargs, Reason, Timeout, Wait, app, client
+from taskd.cli.policies import policy_flags
 from taskd.cli.render import put, put_json, talk
 from taskd.cli.times import clock, moment
-from taskd.cli.values import duration, instant, looks_like_run, named_values, rfc3339, value, values
+from taskd.cli.values import (
+    duration,
+    instant,
+    iso,
+    looks_like_run,
+    named_values,
+    rfc3339,
+    value,
+    values,
+)
 from taskd.cli.values import seconds as seconds_of
 from taskd.cli.waiting import Deadline, ending, first_run, verdict
 from taskd.client import FINAL_STATES, Client, Document
@@ -26,6 +35,7 @@ Priority = Annotated[
 
 
 @app.command(epilog="Give one of --every, --cron, --at, --in, --now; or trigger it yourself.")
+@policy_flags
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     call: Annotated[str, typer.Argument(metavar="CALL", help="package.module:function")],
@@ -37,9 +47,6 @@ def add(
     arg: Args = None,
     kwarg: Kwargs = None,
     timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="Europe/Berlin")] = None,
-    mode: Annotated[
-        str | None, typer.Option(metavar="MODE", help="fixed-rate, fixed-delay")
-    ] = None,
     align: Annotated[bool, typer.Option("--align", help="Run on multiples of --every.")] = False,
     priority: Priority = None,
     carry: Annotated[bool, typer.Option("--carry", help="Pass on the last result.")] = False,
@@ -49,6 +56,8 @@ def add(
     timeout: Timeout = None,
     json: Json = False,
     curl: Curl = False,
+    *,
+    policies: dict[str, object],
 ) -> None:
     """Keep a job in the store, across restarts."""
     entry = {
@@ -58,12 +67,12 @@ def add(
         "args": values(arg),
         "kwargs": named_values(kwarg),
         "timezone": timezone,
-        "mode": mode,
         "align": align or None,
         "priority": None if priority is None else value(priority),
         "carry": carry or None,
         "description": description,
         "tags": tag,
+        **policies,
     }
     _add(entry, client(curl), wait=wait, limit=seconds_of(timeout, "--timeout"), json=json)
 
@@ -179,17 +188,8 @@ def _trigger_keys(
         return {"at": rfc3339(clock().now() + duration(delay, "--in"))}
     if now:
         return {"at": rfc3339(clock().now())}
-    moments = [_iso(text) for text in at or ()]
+    moments = [iso(text, "--at") for text in at or ()]
     return {"every": every, "cron": _one_or_list(cron), "at": _one_or_list(moments)}
-
-
-def _iso(text: str) -> str:
-    # A time without a zone is left so: it is the job's zone that counts, and the daemon knows it.
-    try:
-        return datetime.fromisoformat(text).isoformat()
-    except ValueError as error:
-        hint = f"{text!r} is not a time; write 2026-12-24T18:00, with +01:00 or Z for a zone"
-        raise typer.BadParameter(hint, param_hint="--at") from error
 
 
 def _one_or_list(texts: list[str] | None) -> str | list[str] | None:

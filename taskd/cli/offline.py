@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from taskd.cli.app import Json, app
+from taskd.cli.app import DayMatchRule, DstGapRule, DstOverlapRule, Json, app
 from taskd.cli.failures import Exit
 from taskd.cli.render import put, put_json, talk
 from taskd.cli.times import clock, local, relative
@@ -62,6 +62,9 @@ def explain(
         str | None, typer.Option(metavar="TIME", help="ISO 8601, in --timezone without a zone")
     ] = None,
     count: Annotated[int, typer.Option("-n", min=0, max=10_000, help="How many instants.")] = 5,
+    dst_gap: DstGapRule = None,
+    dst_overlap: DstOverlapRule = None,
+    day_match: DayMatchRule = None,
     json: Json = False,
 ) -> None:
     """Say in words when a cron expression is due.
@@ -72,7 +75,8 @@ def explain(
     from taskd.core.wording import describe
 
     zone_name = timezone or system_zone()
-    schedule = _schedule(expression, zone_name)
+    rules = {"dst_gap": dst_gap, "dst_overlap": dst_overlap, "day_match": day_match}
+    schedule = _schedule(expression, zone_name, rules)
     zone = ZoneInfo(zone_name)
     dues = [rfc3339(due) for due in islice(_dues(schedule, _start(after, zone)), count)]
     description = describe(schedule)
@@ -85,14 +89,25 @@ def explain(
         put(f"{local(due, zone)}  {relative(due)}")
 
 
-def _schedule(expression: str, zone_name: str) -> Schedule:
-    from taskd.core.cron import Cron
+def _schedule(expression: str, zone_name: str, rules: Mapping[str, str | None]) -> Schedule:
+    from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
     from taskd.core.duration import PART, parse_duration
     from taskd.core.schedule import Every
 
     if PART.match(expression):
+        flags = [f"--{key.replace('_', '-')}" for key, rule in rules.items() if rule]
+        if flags:
+            raise typer.BadParameter("only a cron expression has it", param_hint=flags)
         return Every(parse_duration(expression))
-    return Cron((expression,), zone_name, "")
+    gap, overlap, match = rules["dst_gap"], rules["dst_overlap"], rules["day_match"]
+    return Cron(
+        (expression,),
+        zone_name,
+        "",
+        DstGap(gap) if gap else None,
+        DstOverlap(overlap) if overlap else None,
+        DayMatch(match) if match else DayMatch.OR,
+    )
 
 
 def _start(after: str | None, zone: ZoneInfo) -> datetime:

@@ -76,6 +76,18 @@ def instant(text: str | None, flag: str, *, direction: int) -> str | None:
     return rfc3339(then)
 
 
+def iso(text: str, flag: str) -> str:
+    """A time in ISO 8601, for the flag called `flag`.
+
+    One without a zone is left so: it is the job's zone that counts, and the daemon knows it.
+    """
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except ValueError as error:
+        hint = f"{text!r} is not a time; write 2026-12-24T18:00, with +01:00 or Z for a zone"
+        raise typer.BadParameter(hint, param_hint=flag) from error
+
+
 def rfc3339(then: datetime) -> str:
     """An aware instant as RFC 3339 in UTC, such as ``2026-12-24T17:00:00Z``."""
     return then.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from taskd.config import values
-from taskd.config.keys import INTERVAL_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
-from taskd.config.shape import Flaw, choice, parse, shown
-from taskd.core.cron import Cron
+from taskd.config.keys import (
+    CRON_KEYS,
+    INTERVAL_KEYS,
+    SCHEDULE_KEYS,
+    SCHEDULES,
+    SYNONYMS,
+    TRIGGERS,
+    job_key_flaws,
+)
+from taskd.config.shape import Flaw, parse, shown
+from taskd.config.timing import (
+    Timing,
+    TimingKeys,
+    exclude_flaws,
+    never_due,
+    timing_of,
+    trigger_flaws,
+)
+from taskd.core.calendars import Calendar
 from taskd.core.job import Call, Executor, Job, JobName, Source
-from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.errors import InvalidJob, TaskdError
 
 
@@ -26,29 +41,55 @@ class InvalidEntry(TaskdError):
         super().__init__("; ".join(f"{name}.{flaw.key}: {flaw.message}" for flaw in problems))
 
 
-def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, timezone: str) -> Job:
+def job_from_entry(
+    name: str,
+    entry: Mapping[str, object],
+    *,
+    source: Source,
+    timezone: str,
+    calendars: Mapping[str, Calendar] = MappingProxyType({}),
+) -> Job:
     """The job called `name` that `entry`, a table with the keys of jobs.toml, defines.
 
-    `timezone` is the zone of a job that names none. `at` may be an RFC 3339 text, for JSON has no
-    datetimes; a local one is on the clocks of the job's zone.
+    `timezone` is the zone of a job that names none, `calendars` are those that it may exclude. `at`
+    may be an RFC 3339 text, for JSON has no datetimes; a local one is on the clocks of the job's
+    zone.
 
     Raises:
         InvalidEntry: with every problem of the entry.
     """
     shape, flaws = parse(_JobEntry, entry)
-    flaws += [*job_key_flaws(entry), *_missing_call(entry), *_trigger_flaws(entry)]
+    flaws += [*job_key_flaws(entry), *_missing_call(entry), *trigger_flaws(entry)]
+    flaws += exclude_flaws(shape, calendars)
+    job = _job(name, shape, flaws, source, timezone, calendars)
+    if job is not None and not flaws:
+        flaws += never_due(job)
+    if job is None or flaws:
+        raise InvalidEntry(name, flaws)
+    return job
+
+
+def _job(
+    name: str,
+    shape: _JobEntry,
+    flaws: list[Flaw],
+    source: Source,
+    timezone: str,
+    calendars: Mapping[str, Calendar],
+) -> Job | None:
+    """The job as far as it can be made; what is wrong with its values is added to `flaws`."""
     wrong = {flaw.path[0] for flaw in flaws}
-    schedule = None
+    timing: Timing = {}
     try:
-        if not wrong & {*TRIGGERS, *INTERVAL_KEYS, "timezone"}:
-            schedule = _schedule(name, shape, timezone)
+        if not wrong & {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, *SCHEDULE_KEYS, "timezone"}:
+            timing = timing_of(name, shape, timezone, calendars)
     except InvalidJob as refusal:
         flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
     try:
-        job = Job(
+        return Job(
             name=JobName(name),
             call=Call(shape.call, tuple(shape.args), shape.kwargs),
-            schedule=schedule,
+            **timing,
             source=source,
             description=shape.description,
             tags=tuple(shape.tags),
@@ -59,9 +100,7 @@ def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, ti
         )
     except InvalidJob as refusal:
         flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
-    if flaws:
-        raise InvalidEntry(name, flaws)
-    return job
+    return None
 
 
 def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
@@ -76,8 +115,12 @@ def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
 
 
 def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict[str, object]:
-    """`entry` over the `defaults`; those of intervals reach only the jobs that have one."""
-    unused = () if "every" in entry else INTERVAL_KEYS
+    """`entry` over the `defaults`; those of a kind of trigger reach only the jobs that have it."""
+    unused = {
+        *(() if "every" in entry else INTERVAL_KEYS),
+        *(() if "cron" in entry else CRON_KEYS),
+        *(() if entry.keys() & set(SCHEDULES) else SCHEDULE_KEYS),
+    }
     inherited = {key: value for key, value in defaults.items() if key not in unused}
     return inherited | dict(entry)
 
@@ -95,33 +138,7 @@ def _missing_call(entry: Mapping[str, object]) -> list[Flaw]:
     return [] if meant else [Flaw(("call",), "a job needs something to call", hint, at_key=True)]
 
 
-def _trigger_flaws(entry: Mapping[str, object]) -> list[Flaw]:
-    triggers = [key for key in entry if key in TRIGGERS]
-    flaws = [
-        Flaw((key,), f"a job has one trigger, and this one has {triggers[0]} too", at_key=True)
-        for key in triggers[1:]
-    ]
-    if "every" not in triggers:
-        flaws += [
-            Flaw((key,), "only an interval has it", "it needs every", at_key=True)
-            for key in INTERVAL_KEYS
-            if key in entry
-        ]
-    return flaws
-
-
-def _schedule(name: str, shape: _JobEntry, default_timezone: str) -> Schedule | None:
-    timezone = shape.timezone or default_timezone
-    if shape.every is not None:
-        return Every(shape.every, shape.mode, shape.align)
-    if shape.cron is not None:
-        return Cron(shape.cron, timezone, name)
-    if shape.at is not None:
-        return At(tuple(values.instant(moment, timezone) for moment in shape.at))
-    return None
-
-
-class _JobEntry(BaseModel):
+class _JobEntry(TimingKeys, BaseModel):
     """The values of the keys; what they mean together is judged above."""
 
     model_config = ConfigDict(strict=True)
@@ -133,14 +150,6 @@ class _JobEntry(BaseModel):
     description: Annotated[str, PlainValidator(values.text)] = ""
     tags: list[Annotated[str, PlainValidator(values.text)]] = []
     enabled: bool = True
-    every: Annotated[timedelta | None, PlainValidator(values.duration)] = None
-    cron: Annotated[tuple[str, ...] | None, PlainValidator(values.one_or_more(values.text))] = None
-    at: Annotated[
-        tuple[datetime, ...] | None, PlainValidator(values.one_or_more(values.moment))
-    ] = None
-    mode: Annotated[Mode, PlainValidator(lambda value: choice(Mode, value))] = Mode.FIXED_RATE
-    align: bool = False
-    timezone: Annotated[str | None, PlainValidator(values.zone_name)] = None
     priority: Annotated[int, PlainValidator(values.priority)] = 0
     carry: bool = False
     executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD

@@ -9,23 +9,29 @@ from taskd.config.shape import NOT_SUPPORTED, Flaw, nearest
 
 MOST_HINTS: Final = 20  # of a table: to look for the nearest key takes 2 ms
 
-TRIGGERS: Final = ("every", "cron", "at")
+TRIGGERS: Final = ("every", "cron", "at", "on")
+SCHEDULES: Final = ("every", "cron", "at")
 INTERVAL_KEYS: Final = ("mode", "align")
+CRON_KEYS: Final = ("dst_gap", "dst_overlap", "day_match")
+SCHEDULE_KEYS: Final = (
+    *("jitter", "start_at", "end_at", "max_runs", "exclude"),
+    *("misfire_grace_time", "catchup", "catchup_limit"),
+)
 
 JOB_KEYS: Final = frozenset(
     (
         *("call", "args", "kwargs", "description", "tags", "enabled"),
         *TRIGGERS,
         *INTERVAL_KEYS,
+        *CRON_KEYS,
+        *SCHEDULE_KEYS,
         *("timezone", "priority", "carry", "executor"),
     )
 )
 LATER_JOB_KEYS: Final = frozenset(
     (
         *("command", "shell", "env", "cwd"),
-        *("after", "watch", "on", "when"),
-        *("dst_gap", "dst_overlap", "day_match", "jitter", "start_at", "end_at", "max_runs"),
-        *("exclude", "misfire_grace_time", "catchup", "catchup_limit"),
+        *("after", "watch", "when"),
         *("overlap", "max_instances", "queue"),
         *("retry", "on_crash", "max_crashes", "pause_after_failures"),
         *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
@@ -38,8 +44,9 @@ DAEMON_KEYS: Final = frozenset(
         *("shutdown_grace", "include", "reload"),
     )
 )
-TABLES: Final = frozenset(("daemon", "defaults", "jobs"))
-LATER_TABLES: Final = frozenset(("queues", "calendars", "categories"))
+TABLES: Final = frozenset(("daemon", "defaults", "jobs", "calendars"))
+LATER_TABLES: Final = frozenset(("queues", "categories"))
+CALENDAR_KEYS: Final = frozenset(("dates", "weekdays", "ics"))
 
 # What other schedulers (cron, APScheduler, Celery, Sidekiq, Kubernetes) call it.
 SYNONYMS: Final[Mapping[str, str]] = {
@@ -62,15 +69,23 @@ SYNONYMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("disabled", "active", "suspend", "paused"), "enabled"),
     **dict.fromkeys(("environment", "environ"), "env"),
     **dict.fromkeys(("working_dir", "working_directory", "workdir"), "cwd"),
-    "calendar": "exclude",
+    **dict.fromkeys(("calendar", "calendars", "exclude_dates", "holidays"), "exclude"),
+    **dict.fromkeys(("splay", "random_delay", "RandomizedDelaySec"), "jitter"),
+    **dict.fromkeys(("max_instances_total", "repeat", "run_times"), "max_runs"),
     "label": "tags",
     "labels": "tags",
     "start_date": "start_at",
     "end_date": "end_at",
 }
+CALENDAR_SYNONYMS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("date", "days", "holidays"), "dates"),
+    **dict.fromkeys(("weekday", "days_of_week"), "weekdays"),
+    **dict.fromkeys(("file", "ical", "icalendar", "url"), "ics"),
+}
 TABLE_SYNONYMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("job", "tasks", "task", "schedules"), "jobs"),
     **dict.fromkeys(("default",), "defaults"),
+    **dict.fromkeys(("calendar", "holidays"), "calendars"),
     **dict.fromkeys(("taskd", "settings", "scheduler", "server"), "daemon"),
 }
 DAEMON_SYNONYMS: Final[Mapping[str, str]] = {
@@ -91,6 +106,11 @@ def job_key_flaws(entry: Iterable[str]) -> list[Flaw]:
 def daemon_key_flaws(table: Iterable[str]) -> list[Flaw]:
     """What is wrong with the keys of [daemon]."""
     return _key_flaws(table, DAEMON_KEYS, frozenset(), DAEMON_SYNONYMS)
+
+
+def calendar_key_flaws(table: Iterable[str]) -> list[Flaw]:
+    """What is wrong with the keys of a [calendars.NAME] table."""
+    return _key_flaws(table, CALENDAR_KEYS, frozenset(), CALENDAR_SYNONYMS)
 
 
 def table_flaws(document: Iterable[str]) -> list[Flaw]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from taskd.config.calendars import Calendars, calendars_from_tables
 from taskd.config.document import Document, read_document
 from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
 from taskd.config.exposure import exposed_files, module_files, shared_places
@@ -18,6 +19,7 @@ from taskd.config.positions import KeyPath, Spot
 from taskd.config.settings import Settings, settings_from_table
 from taskd.config.shape import Flaw, shown
 from taskd.config.system_zone import system_zone
+from taskd.core.calendars import Calendar
 from taskd.core.job import Job, Source
 from taskd.errors import ConfigError, Problem
 
@@ -37,8 +39,9 @@ class Place(NamedTuple):
 class Configuration:
     """What jobs.toml at `path` says, with the files that it includes.
 
-    `jobs` are sorted by name. `files` are those that were read, `path` first; `include` are the
-    patterns, made absolute, that a new file may match. `warnings` refuse nothing.
+    `jobs` are sorted by name. `files` are those that were read, `path` first and those of
+    calendars last; `include` are the patterns, made absolute, that a new file may match. `warnings`
+    refuse nothing.
     """
 
     path: Path
@@ -47,6 +50,7 @@ class Configuration:
     files: tuple[Path, ...]
     include: tuple[str, ...]
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    calendars: Mapping[str, Calendar]
     _origins: Mapping[str, _Entry] = field(repr=False, compare=False)
 
     def place(self, job: str, key: str) -> Place:
@@ -86,8 +90,10 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
         problems += [document.problem((), flaw) for flaw in _foreign_tables(document)]
     defaults = _defaults(main, problems)
     entries = _entries([main, *included], main, defaults, problems)
-    jobs = _jobs(entries, settings.timezone or system_zone(), problems)
-    files = tuple(document.path for document in (main, *included))
+    timezone = settings.timezone or system_zone()
+    calendars = _calendars(main, timezone, problems)
+    jobs = _jobs(entries, timezone, calendars.by_name, problems)
+    files = (*(document.path for document in (main, *included)), *calendars.files)
     exposed = _exposed(files, settings.python_path, jobs)
     is_root = os.geteuid() == 0
     configuration = Configuration(
@@ -95,6 +101,7 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
         settings=settings,
         jobs=jobs,
         files=files,
+        calendars=calendars.by_name,
         include=tuple(str(path.parent.absolute() / pattern) for pattern in patterns),
         warnings=(*([] if is_root else exposed), *_shared(settings.python_path)),
         _origins=entries,
@@ -193,16 +200,32 @@ def _entries(
     return entries
 
 
-def _jobs(entries: Mapping[str, _Entry], timezone: str, problems: list[Problem]) -> tuple[Job, ...]:
+def _calendars(main: Document, timezone: str, problems: list[Problem]) -> Calendars:
+    tables = _table(main, ("calendars",), main.data.get("calendars", {}), problems)
+    found = calendars_from_tables(tables, main.path.parent, timezone)
+    problems += [main.problem(("calendars",), flaw) for flaw in found.flaws]
+    return found
+
+
+def _jobs(
+    entries: Mapping[str, _Entry],
+    timezone: str,
+    calendars: Mapping[str, Calendar],
+    problems: list[Problem],
+) -> tuple[Job, ...]:
     jobs = []
     for name, entry in sorted(entries.items()):
         if len(problems) > MOST_PROBLEMS:
             break  # `_first` drops what would follow
         whole = inherit(entry.defaults, entry.table)
         try:
-            jobs.append(job_from_entry(name, whole, source=Source.FILE, timezone=timezone))
+            job = job_from_entry(
+                name, whole, source=Source.FILE, timezone=timezone, calendars=calendars
+            )
         except InvalidEntry as error:
             problems += [entry.problem(flaw) for flaw in error.problems]
+        else:
+            jobs.append(job)
     return tuple(jobs)
 
 

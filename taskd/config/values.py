@@ -53,6 +53,20 @@ def duration(value: object) -> timedelta:
     return parse_duration(text(value))
 
 
+def grace(value: object) -> timedelta | None:
+    """A duration, or None for "inf"."""
+    return None if value == "inf" else duration(value)
+
+
+def event(value: object) -> str:
+    """What `on` may name: the start of the daemon."""
+    if value == "boot":
+        return "boot"
+    if isinstance(value, str) and value.startswith("signal:"):
+        raise ValueError(f"{shown(value)} is {NOT_SUPPORTED}")
+    raise ValueError(f'expected "boot", found {shown(value)}')
+
+
 def zone_name(value: object) -> str:
     """The name of an IANA time zone."""
     return zone(text(value)).key
@@ -90,8 +104,10 @@ def moment(value: object) -> datetime:
     raise InvalidJob("", f"{shown(value)} is not a date with a time", hint)
 
 
-def instant(value: datetime, timezone: str) -> datetime:
-    """The UTC instant of `value`, which is read on the clocks of `timezone` when it is naive.
+def instant(value: datetime, timezone: str, key: str = "at") -> datetime:
+    """The UTC instant of `value`, that of `key`.
+
+    Where it is naive it is read on the clocks of `timezone`.
 
     A local time that the clocks skip is taken as the first instant after the gap, one that they
     show twice as its first pass.
@@ -112,7 +128,7 @@ def instant(value: datetime, timezone: str) -> datetime:
                 return seconds + timedelta(microseconds=value.microsecond)
     except OverflowError:
         pass
-    raise InvalidJob("at", f"{value} is outside the years 1 to 9998")
+    raise InvalidJob(key, f"{value} is outside the years 1 to 9998")
 
 
 def json_value(value: object) -> object:

@@ -2,13 +2,15 @@
 
 An expression whose minute or hour field begins with ``*`` is a *wildcard* one and follows real
 time. Every other is *fixed-time*: what the clock skips is made up for once, right after the gap,
-and what it repeats runs at the first pass.
+and what it repeats runs at the first pass. `DstGap` and `DstOverlap` replace these rules.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from taskd.core.expression import Expression, count, read
@@ -23,12 +25,35 @@ HORIZON: Final = timedelta(days=50 * 366)
 REFERENCE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class DstGap(StrEnum):
+    """What becomes of local times that the clock skips: once after the gap, or nothing."""
+
+    NEXT = "next"
+    SKIP = "skip"
+
+
+class DstOverlap(StrEnum):
+    """At which pass a local time runs that the clock shows twice."""
+
+    FIRST = "first"
+    LAST = "last"
+    BOTH = "both"
+
+
+class DayMatch(StrEnum):
+    """Where both day fields are restricted: does one of them have to match, or each?"""
+
+    OR = "or"
+    AND = "and"
+
+
 @dataclass(frozen=True, slots=True)
 class Cron:
     """Due whenever one of `expressions` matches the wall clock of `timezone` (an IANA name).
 
-    `seed`, the job's name, settles the fields written ``H``. Two are equal if these three are.
-    One instance belongs to one thread, for it remembers where it last looked.
+    `seed`, the job's name, settles the fields written ``H``. `dst_gap` and `dst_overlap` hold for
+    every expression where they are set; where None, cron's rule does. Two are equal if these and
+    `day_match` are. One instance belongs to one thread, for it remembers where it last looked.
 
     Raises:
         InvalidJob: an expression cannot be read or does not fire within 50 years, or there is no
@@ -38,13 +63,17 @@ class Cron:
     expressions: tuple[str, ...]
     timezone: str
     seed: str
+    dst_gap: DstGap | None = None
+    dst_overlap: DstOverlap | None = None
+    day_match: DayMatch = DayMatch.OR
     lines: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.expressions:
             raise InvalidJob("cron", "there is no expression", "write at least one")
         zone(self.timezone)
-        lines = tuple(read(text, self.seed) for text in self.expressions)
+        either = self.day_match is DayMatch.OR
+        lines = tuple(read(text, self.seed, either=either) for text in self.expressions)
         object.__setattr__(self, "lines", lines)
         for line in lines:
             if self._following((line,), to_seconds(REFERENCE)) is None:
@@ -80,36 +109,51 @@ class Cron:
     def _following(self, lines: tuple[Expression, ...], since: int) -> int | None:
         limit = since + HORIZON // timedelta(seconds=1)
         for span in spans(self.timezone, since, limit):
-            due = min(_first_in(span, line, since) for line in lines)
+            due = min(self._first_in(span, line, since) for line in lines)
             if due < span.end:
                 return due
         return None
 
+    def _first_in(self, span: Span, line: Expression, since: int) -> int:
+        """The first due instant of `line` in `span` after `since`; its end if there is none."""
+        if span.start > since and self._is_made_up(span, line):
+            return span.start
+        opens, closes = self._shown(span, line)
+        local = line.next(max(opens, since + 1 + span.offset))
+        return local - span.offset if local < closes else span.end
+
     def _count(self, span: Span, begin: int, end: int) -> tuple[int, int]:
         """How many due instants there are in [begin, end), which lies in `span`; the last one."""
         total, last = 0, begin
-        at_gap = begin == span.start and any(_is_made_up(span, line) for line in self.lines)
+        at_gap = begin == span.start and any(self._is_made_up(span, line) for line in self.lines)
         if at_gap and all(line.next(span.opens) != span.opens for line in self.lines):
             total = 1
-        # While local times repeat only wildcards run; from `fresh` on all do.
-        fresh = min(max(begin, span.seen - span.offset), end)
-        wildcards = [line for line in self.lines if line.fields.wildcard]
-        for lines, start, stop in ((wildcards, begin, fresh), (self.lines, fresh, end)):
-            found, latest = count(lines, start + span.offset, stop + span.offset)
+        # While local times repeat, or are to be repeated, some lines may be silent.
+        opens, closes = begin + span.offset, end + span.offset
+        cuts = sorted({opens, closes, *(c for c in (span.seen, span.again) if opens < c < closes)})
+        for start, stop in pairwise(cuts):
+            lines = [line for line in self.lines if self._runs_within(span, line, start, stop)]
+            found, latest = count(lines, start, stop)
             if found:
                 total, last = total + found, latest - span.offset
         return total, last
 
+    def _runs_within(self, span: Span, line: Expression, start: int, stop: int) -> bool:
+        opens, closes = self._shown(span, line)
+        return opens <= start and stop <= closes
 
-def _first_in(span: Span, line: Expression, since: int) -> int:
-    """The first due instant of `line` in `span` after `since`; past its end if there is none."""
-    if span.start > since and _is_made_up(span, line):
-        return span.start
-    opens = span.opens if line.fields.wildcard else max(span.opens, span.seen)
-    return line.next(max(opens, since + 1 + span.offset)) - span.offset
+    def _shown(self, span: Span, line: Expression) -> tuple[int, int]:
+        """From which local second of `span` on, and up to which one, `line` runs."""
+        overlap = self.dst_overlap
+        if overlap is None:
+            overlap = DstOverlap.BOTH if line.fields.wildcard else DstOverlap.FIRST
+        opens = max(span.opens, span.seen) if overlap is DstOverlap.FIRST else span.opens
+        return opens, span.again if overlap is DstOverlap.LAST else span.closes
 
-
-def _is_made_up(span: Span, line: Expression) -> bool:
-    """Whether `span` begins by making up for a time of `line` that the gap before it hid."""
-    gap = span.opens - span.seen
-    return not line.fields.wildcard and 0 < gap < CORRECTION and line.next(span.seen) < span.opens
+    def _is_made_up(self, span: Span, line: Expression) -> bool:
+        """Whether `span` begins by making up for a time of `line` that the gap before it hid."""
+        gap = span.opens - span.seen
+        if not 0 < gap < CORRECTION:
+            return False
+        is_next = self.dst_gap is DstGap.NEXT if self.dst_gap else not line.fields.wildcard
+        return is_next and line.next(span.seen) < span.opens

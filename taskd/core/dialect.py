@@ -87,8 +87,10 @@ class Fields:
     either: bool
 
 
-def read_fields(text: str, seed: str) -> Fields:
+def read_fields(text: str, seed: str, *, either: bool = True) -> Fields:
     """The fields that `text` spells; `seed` settles its ``H``, the same way every time.
+
+    With `either`, where both day fields are restricted, a day that matches one of them will do.
 
     Raises:
         InvalidJob: it cannot be read, or is longer than 256 characters.
@@ -104,7 +106,7 @@ def read_fields(text: str, seed: str) -> Fields:
         weekdays=_items(WEEKDAY, weekday, _read_weekday),
         wildcard=minute[0] == "*" or hour[0] == "*",
         # Debian's crontab(5): a day field is restricted if it does not begin with a star.
-        either=day[0] not in "*?" and weekday[0] not in "*?",
+        either=either and day[0] not in "*?" and weekday[0] not in "*?",
     )
 
 
@@ -118,7 +120,7 @@ def _split(text: str) -> list[str]:
         raise InvalidJob("cron", f"{text!r} has characters other than printable ASCII")
     lower = text.strip().lower()
     if lower == "@reboot":
-        raise InvalidJob("cron", "@reboot is not supported by this version")
+        raise InvalidJob("cron", "@reboot has no instants", "it is due when taskd starts")
     fields = NICKNAMES.get(lower, lower).split()
     if lower.startswith("@") and lower not in NICKNAMES:
         raise InvalidJob("cron", f"{text!r} is not a nickname", f"there are {', '.join(NICKNAMES)}")

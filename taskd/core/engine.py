@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from taskd.core.job import JobName
-from taskd.core.ledger import Ledger
+from taskd.core.job import Job, JobName
+from taskd.core.late import Catchup
+from taskd.core.ledger import Ledger, decided
 from taskd.core.lookups import wanted
 from taskd.core.messages import (
     AnyRequest,
@@ -25,8 +26,9 @@ from taskd.core.messages import (
     StoreHealed,
     Wanted,
 )
+from taskd.core.occurrences import due_after
 from taskd.core.planning import drop_missed, plan, rescued, stepped
-from taskd.core.record import JobRecord, JobState, SkipReason
+from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.requests import answer, release
 from taskd.core.retention import DEFAULT_RETENTION
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
@@ -72,7 +74,7 @@ class Engine:
         self._new_id = new_id
         self._draw = draw
         self._fence = 0
-        self._ledger = Ledger(window=max(window, 4 * workers))
+        self._ledger = Ledger(window=max(window, 4 * workers), draw=draw)
         self._draining = False
 
     def turn(self, inputs: Sequence[Input], now: datetime) -> Turn:
@@ -209,14 +211,20 @@ class Engine:
             record = self._ledger.jobs.get(JobName(name))
             if record is None or record.job.schedule is None or record.next_due_at is None:
                 continue
-            # It was the latest of those that were due: the ones before it are skipped.
-            skip = drop_missed(record, due_at - MICROSECOND, SkipReason.MISFIRE)
-            if skip is not None:
-                self._ledger.put_skip(replace(skip, decided_at=now))
-            next_due_at = record.job.schedule.after(due_at, record.anchor_at)
-            self._ledger.put_job(
-                replace(self._ledger.jobs[record.job.name], next_due_at=next_due_at)
-            )
+            self._decide_before(record, due_at, now)
+            passed = decided(self._ledger.jobs[record.job.name], due_at)
+            next_due_at = due_after(record.job, due_at, record.anchor_at)
+            self._ledger.put_job(replace(passed, next_due_at=next_due_at))
+
+    def _decide_before(self, record: JobRecord, due_at: datetime, now: datetime) -> None:
+        """Decide what is due before an occurrence that is decided, as if that were due too."""
+        if record.next_due_at is None or record.next_due_at >= due_at:
+            return
+        if record.job.late.catchup is Catchup.ALL:
+            self._fire(record, now, until=due_at - MICROSECOND)
+            return
+        for skip in drop_missed(record, due_at - MICROSECOND, SkipReason.MISFIRE):
+            self._ledger.put_skip(replace(skip, decided_at=now))
 
     def _step_clock(self, step: ClockStepped) -> None:
         note = Note("clock.stepped", {"by_s": step.by.total_seconds()})
@@ -236,25 +244,32 @@ class Engine:
             else:
                 self._fire(record, now)
 
-    def _fire(self, record: JobRecord, now: datetime) -> None:
-        job = record.job
-        ledger = self._ledger
-        decided = plan(record, now, busy=ledger.is_busy(job.name))
-        if decided.skip is not None:
-            ledger.put_skip(decided.skip)
-        if decided.run_at is not None:
-            run = Run(
-                id=self._new_id(now),
-                job=job.name,
-                origin=Origin.SCHEDULE,
-                state=RunState.QUEUED,
-                scheduled_at=decided.run_at,
-                due_at=decided.run_at,
-                queued_at=now,
-                priority=job.priority,
-            )
-            ledger.put_run(run)
-        ledger.put_job(replace(ledger.jobs[job.name], next_due_at=decided.next_due_at))
+    def _fire(self, record: JobRecord, now: datetime, *, until: datetime | None = None) -> None:
+        """Decide the occurrences of a job up to `until`, by default up to `now`."""
+        job, ledger = record.job, self._ledger
+        planned = plan(record, now, busy=ledger.is_busy(job.name), until=until)
+        for decision in planned.decisions:
+            if isinstance(decision, Skip):
+                ledger.put_skip(decision)
+            else:
+                ledger.put_run(self._occurrence(job, decision, now))
+        after = ledger.jobs[job.name]
+        for run_at in planned.runs[-1:]:
+            after = decided(after, run_at)
+        made = after.scheduled_runs + len(planned.runs)
+        ledger.put_job(replace(after, next_due_at=planned.next_due_at, scheduled_runs=made))
+
+    def _occurrence(self, job: Job, due_at: datetime, now: datetime) -> Run:
+        return Run(
+            id=self._new_id(now),
+            job=job.name,
+            origin=Origin.SCHEDULE,
+            state=RunState.QUEUED,
+            scheduled_at=due_at,
+            due_at=due_at,
+            queued_at=now,
+            priority=job.priority,
+        )
 
     def _queue_due_runs(self, now: datetime) -> None:
         backlog = self._ledger.backlog

@@ -127,13 +127,15 @@ def _union(parts: frozenset[ClockTimes]) -> tuple[int, ...]:
     return tuple(sorted({times[index] for times in parts for index in range(len(times))}))
 
 
-def read(text: str, seed: str) -> Expression:
+def read(text: str, seed: str, *, either: bool = True) -> Expression:
     """The expression that `text` spells; `seed` settles its ``H``, the same way every time.
+
+    With `either`, where both day fields are restricted, a day that matches one of them will do.
 
     Raises:
         InvalidJob: it cannot be read, or is longer than 256 characters.
     """
-    fields = read_fields(text, seed)
+    fields = read_fields(text, seed, either=either)
     times = ClockTimes(fields.hours, fields.minutes, fields.seconds)
     return Expression(text, fields, times, tuple(_calendars(fields)))
 

@@ -9,9 +9,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from taskd.core.bounds import UNBOUNDED, Bounds
+from taskd.core.calendars import Exclude
+from taskd.core.late import FORGIVING, Late
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
-from taskd.core.schedule import Schedule
+from taskd.core.schedule import LONGEST, Schedule
 from taskd.errors import InvalidJob
 
 JobName = NewType("JobName", str)
@@ -72,7 +75,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One job. `schedule` is None for a job that runs only when triggered.
+    """One job. `schedule` is None for a job that runs only when triggered, or at `boot`.
+
+    With `boot` it runs at each start of the daemon. Each run of its schedule is queued up to
+    `jitter` after its due instant, but before the next one; those on days of `exclude` are skipped.
 
     `priority` is -100..100, higher first. With `carry`, the first positional argument is replaced
     by the last succeeded result. A job that is not `enabled` keeps its entry but is never due.
@@ -96,6 +102,11 @@ class Job:
     failure: FailurePolicy = DEFAULT_FAILURE
     pause_after_failures: int | None = None
     retention: Retention = DEFAULT_RETENTION
+    boot: bool = False
+    bounds: Bounds = UNBOUNDED
+    exclude: Exclude | None = None
+    jitter: timedelta = timedelta()
+    late: Late = FORGIVING
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or self.name in {".", ".."}:
@@ -111,5 +122,12 @@ class Job:
             raise InvalidJob("kill_grace", "must be 0s or more")
         if self.pause_after_failures is not None and self.pause_after_failures < 1:
             raise InvalidJob("pause_after_failures", "must be at least 1")
+        if self.jitter > LONGEST:
+            raise InvalidJob("jitter", "is at most 100 years (36525d)")
         if self.carry and not self.call.is_local and not self.call.args:
             raise InvalidJob("carry", "there is no first argument to replace", "give args = [...]")
+
+    @property
+    def timing(self) -> tuple[object, ...]:
+        """What settles its occurrences: where this changes, its schedule starts anew."""
+        return self.schedule, self.enabled, self.bounds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from taskd.core.backlog import Backlog
 from taskd.core.deadlines import GIVE_UP, Deadlines
 from taskd.core.job import KILL_GRACE, JobName
 from taskd.core.messages import Found, Page, Receipt
+from taskd.core.occurrences import due_after, is_elapsed
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
@@ -27,9 +28,13 @@ BAD_ENDS = (RunState.FAILED, RunState.DEAD)
 
 
 class Ledger:
-    """Jobs, live runs and their places; `put_*` change them and write that into the turn."""
+    """Jobs, live runs and their places; `put_*` change them and write that into the turn.
 
-    def __init__(self, *, window: int) -> None:
+    `draw` gives a number in [0, 1), for jitter.
+    """
+
+    def __init__(self, *, window: int, draw: Callable[[], float]) -> None:
+        self._draw = draw
         self.jobs: dict[JobName, JobRecord] = {}
         self.runs: dict[RunId, Run] = {}
         self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
@@ -184,7 +189,7 @@ class Ledger:
         before = known.before if known else self.jobs.get(name)
         if before is not None and before.anchor_at != record.anchor_at:
             self._open_skips.pop(name, None)  # a row of skips is about one grid, one schedule
-        record = concluded(record, busy=self.is_busy(name))
+        record = self._with_delay(self.jobs.get(name), concluded(record, busy=self.is_busy(name)))
         version = before.version + 1 if before else 1
         if record.version != version:
             record = replace(record, version=version)
@@ -212,7 +217,7 @@ class Ledger:
             )
         self._open_skips[skip.job] = row
         self.turn.changes.skips[row.job, row.first_at] = row
-        record = self.jobs[skip.job]
+        record = decided(self.jobs[skip.job], skip.last_at)
         counts = _plus(record, RunState.SKIPPED, skip.count)
         self.put_job(replace(record, counts=counts), actor)
 
@@ -225,6 +230,25 @@ class Ledger:
         """Write what was done for a key."""
         self.turn.changes.receipts[receipt.key.text] = receipt
         self._receipts[receipt.key.text] = receipt
+
+    def _with_delay(self, before: JobRecord | None, record: JobRecord) -> JobRecord:
+        """Draw the jitter of an occurrence when the cursor comes to stand on it.
+
+        A run is queued before the next occurrence, so that none is overtaken, or missed for it.
+        """
+        due_at, jitter = record.next_due_at, record.job.jitter
+        if not jitter and not record.delay:
+            return record
+        if before and (before.next_due_at, before.job.jitter) == (due_at, jitter):
+            return record
+        if due_at is None or due_at <= self.turn.changes.at:
+            return replace(record, delay=timedelta(0))
+        following = due_after(record.job, due_at, record.anchor_at)
+        room = jitter if following is None else min(jitter, following - due_at)
+        most = room // MICROSECOND
+        # A product of floats may round up to the next occurrence itself.
+        drawn = min(int(most * self._draw()), most - 1)
+        return replace(record, delay=max(drawn, 0) * MICROSECOND)
 
     def _with_end(self, record: JobRecord, run: Run) -> JobRecord:
         """Return the record of `run`'s job as the end of that run leaves it."""
@@ -254,6 +278,14 @@ def _judged(record: JobRecord, run: Run) -> JobRecord:
         return record
     reason = f"{failures} runs in a row failed" if failures > 1 else "a run failed"
     return replace(record, state=JobState.PAUSED, pause_reason=reason, paused_until=None)
+
+
+def decided(record: JobRecord, until: datetime) -> JobRecord:
+    """Return `record`, which remembers what must not be decided again if the clock is set back."""
+    if is_elapsed(record.job.schedule):
+        return record  # its grid moves with the clock, off every instant it had
+    known = record.decided_until
+    return replace(record, decided_until=until if known is None else max(known, until))
 
 
 def _plus(record: JobRecord, state: RunState, count: int) -> dict[str, int]:

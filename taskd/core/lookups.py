@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from taskd.core.messages import (
-    Dismissed,
-    Input,
-    Marked,
-    Request,
-    Retried,
-    RunStopped,
-    Wanted,
-)
+from taskd.core.messages import Dismissed, Input, Marked, Request, Retried, RunStopped, Wanted
 from taskd.core.run import RunId
 
 

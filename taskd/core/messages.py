@@ -286,6 +286,11 @@ class Checkpointed(Request):
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class Booted(Request):
+    """The daemon has started: what is to run then is queued. Reply: those runs."""
+
+
 AnyRequest: TypeAlias = (
     JobsDefined
     | Added
@@ -299,6 +304,7 @@ AnyRequest: TypeAlias = (
     | Dismissed
     | Marked
     | Checkpointed
+    | Booted
 )
 Input: TypeAlias = (
     Restored

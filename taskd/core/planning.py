@@ -1,84 +1,170 @@
 """Planning: what becomes of the occurrences that are due, and where a schedule stands next.
 
-The policies are the defaults of jobs.toml: ``catchup = "latest"`` (of what was missed, the latest
-occurrence runs and the others are skipped), ``misfire_grace_time = "inf"`` and ``overlap = "skip"``
-with one instance.
+Whatever kept occurrences from being decided in time, a downtime, a suspended machine, a clock that
+was set or a pause, `plan` decides them by the job's `Late` policy. Its cost grows with the days
+that went by and with what is to run, never with the number of occurrences.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from taskd.core.job import Job
+from taskd.core.late import Catchup
+from taskd.core.occurrences import (
+    Piece,
+    due_after,
+    first_due,
+    is_elapsed,
+    is_fixed_delay,
+    missed,
+    pieces,
+)
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import MICROSECOND
-from taskd.core.schedule import Every, Missed, Mode, Schedule
+from taskd.core.schedule import Every
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The decision for all due occurrences of a job: one runs, or none, the rest is skipped."""
+    """The decisions for all due occurrences of a job, in their order.
 
-    run_at: datetime | None
-    skip: Skip | None
+    An instant is that of a run. `next_due_at` is the first occurrence after them.
+    """
+
+    decisions: tuple[Skip | datetime, ...]
     next_due_at: datetime | None
 
+    @property
+    def runs(self) -> tuple[datetime, ...]:
+        """The occurrences that run, oldest first."""
+        return tuple(at for at in self.decisions if isinstance(at, datetime))
 
-def plan(record: JobRecord, now: datetime, *, busy: bool) -> Plan:
-    """Decide every occurrence from the record's cursor to `now`; the cursor must be due.
 
-    `busy` says that a run of the job is live, so that all of them are skipped as overlap.
+def plan(
+    record: JobRecord,
+    now: datetime,
+    *,
+    busy: bool,
+    until: datetime | None = None,
+    reason: SkipReason = SkipReason.MISFIRE,
+) -> Plan:
+    """Decide every occurrence from the record's cursor to `until`, by default to `now`.
+
+    The cursor must not lie after `until`. `busy` says that a run of the job is live, so that none
+    of them runs: they are skipped as overlap. Else what is skipped is so for `reason`.
     """
-    schedule, first_at = record.job.schedule, record.next_due_at
-    assert schedule is not None
+    until = now if until is None else until
+    job, first_at = record.job, record.next_due_at
+    assert job.schedule is not None
     assert first_at is not None
-    missed = schedule.missed(first_at, now, record.anchor_at)
-    # A fixed-delay job's next occurrence counts from the end of the live run: see `after_run`.
-    next_due_at = None if is_fixed_delay(schedule) else missed.next
+    whole = missed(job, first_at, until, record.anchor_at)
+    last_at, following = whole.last, whole.next
     if busy:
-        skip = Skip(record.job.name, first_at, missed.last, missed.count, SkipReason.OVERLAP, now)
-        return Plan(None, skip, next_due_at)
-    return Plan(missed.last, _all_before(record, missed, now, SkipReason.MISFIRE), next_due_at)
+        skips = _skips(record, first_at, last_at, SkipReason.OVERLAP, now)
+        # A fixed-delay job's next occurrence counts from the end of the live run: see `after_run`.
+        return Plan(tuple(skips), None if is_fixed_delay(job.schedule) else following)
+    # Most often one is due and runs: then nothing needs to be looked up again.
+    found = [Piece(first_at, last_at, whole.count, None)]
+    if job.exclude is not None:
+        found = list(pieces(job, first_at, last_at, record.anchor_at))
+    runs = _to_run(record, found, now)
+    if runs and job.bounds.is_spent(record.scheduled_runs + len(runs)):
+        last_at, following = runs[-1], None
+    if runs and is_fixed_delay(job.schedule):
+        following = None
+    return Plan(tuple(_decisions(record, runs, last_at, reason, now)), following)
 
 
-def _all_before(
-    record: JobRecord, missed: Missed, now: datetime, reason: SkipReason
-) -> Skip | None:
-    """Skip what was missed save its latest occurrence, which is to run."""
-    schedule, first_at = record.job.schedule, record.next_due_at
-    if missed.count == 1 or schedule is None or first_at is None:
-        return None
-    rest = schedule.missed(first_at, missed.last - MICROSECOND, record.anchor_at)
-    return Skip(record.job.name, first_at, rest.last, rest.count, reason, now)
+def _to_run(record: JobRecord, found: Sequence[Piece], now: datetime) -> list[datetime]:
+    """Which of the occurrences that were found run, by the late policy."""
+    job, oldest, late = record.job, found[0].first_at, record.job.late
+    if late.tolerance is not None and oldest + record.delay < now - late.tolerance:
+        oldest = now - late.tolerance
+    open_ones = [piece for piece in found if piece.calendar is None and piece.last_at >= oldest]
+    if not open_ones:
+        return []
+    if late.catchup is not Catchup.ALL:
+        return [open_ones[-1].last_at]
+    limit, most = late.limit, job.bounds.max_runs
+    if most is not None:
+        limit = min(limit, most - record.scheduled_runs)
+    return _listed(record, open_ones, oldest, limit)
 
 
-def resumed(record: JobRecord, now: datetime) -> tuple[JobRecord, Skip | None]:
-    """Return `record` active again, and the decision for what fell into its pause or stop.
+def _listed(
+    record: JobRecord, among: Sequence[Piece], oldest: datetime, limit: int
+) -> list[datetime]:
+    """The first `limit` occurrences of the pieces that are not before `oldest`."""
+    runs: list[datetime] = []
+    for piece in among:
+        at: datetime | None = piece.first_at
+        if piece.first_at < oldest:
+            at = due_after(record.job, oldest - MICROSECOND, record.anchor_at)
+        while at is not None and at <= piece.last_at and len(runs) < limit:
+            runs.append(at)
+            # Of a fixed delay there is never more than one.
+            at = due_after(record.job, at, record.anchor_at) if at < piece.last_at else None
+    return runs
 
-    After a pause the latest missed occurrence is still to run, as after any outage. A stopped job
-    had no schedule meanwhile: it goes on with the first occurrence after `now`.
+
+def _decisions(
+    record: JobRecord,
+    runs: Sequence[datetime],
+    last_at: datetime,
+    reason: SkipReason,
+    now: datetime,
+) -> Iterator[Skip | datetime]:
+    """`runs`, and before, between and after them the skips of all the others."""
+    at = record.next_due_at
+    for run_at in runs:
+        assert at is not None
+        if at < run_at:
+            yield from _skips(record, at, run_at - MICROSECOND, reason, now)
+        yield run_at
+        at = due_after(record.job, run_at, record.anchor_at) if run_at < last_at else None
+    if at is not None and at <= last_at:
+        yield from _skips(record, at, last_at, reason, now)
+
+
+def _skips(
+    record: JobRecord, first_at: datetime, until: datetime, reason: SkipReason, now: datetime
+) -> Iterator[Skip]:
+    for piece in pieces(record.job, first_at, until, record.anchor_at):
+        why = reason if piece.calendar is None else SkipReason.CALENDAR
+        yield Skip(record.job.name, piece.first_at, piece.last_at, piece.count, why, now)
+
+
+def resumed(record: JobRecord, now: datetime) -> tuple[JobRecord, tuple[Skip, ...]]:
+    """Return `record` active again, and the skips of what fell into its pause and is not to run.
+
+    What is to run of it is as after any outage: the cursor stands there. A stopped job had no
+    schedule meanwhile: it goes on with the first occurrence after `now`.
     """
     active = replace(record, state=JobState.ACTIVE, pause_reason="", paused_until=None)
-    schedule, first_at = record.job.schedule, record.next_due_at
-    if schedule is None or not record.job.enabled:
-        return active, None
+    first_at = record.next_due_at
+    if record.job.schedule is None or not record.job.enabled:
+        return active, ()
     if record.state is JobState.STOPPED:
-        return replace(active, next_due_at=schedule.after(now, record.anchor_at)), None
+        return _undecided(active, now), ()
     if first_at is None or first_at > now:
-        return active, None
-    missed = schedule.missed(first_at, now, record.anchor_at)
-    skip = _all_before(record, missed, now, SkipReason.PAUSED)
-    return replace(active, next_due_at=missed.last), skip
+        return active, ()
+    decided = plan(record, now, busy=False, reason=SkipReason.PAUSED)
+    skips = takewhile(lambda decision: isinstance(decision, Skip), decided.decisions)
+    next_due_at = decided.runs[0] if decided.runs else decided.next_due_at
+    passed = tuple(skip for skip in skips if isinstance(skip, Skip))
+    return replace(active, next_due_at=next_due_at), passed
 
 
-def drop_missed(record: JobRecord, now: datetime, reason: SkipReason) -> Skip | None:
-    """Skip every occurrence from the record's cursor to `now`; None when there is none."""
-    schedule, first_at = record.job.schedule, record.next_due_at
-    if schedule is None or first_at is None or first_at > now:
-        return None
-    missed = schedule.missed(first_at, now, record.anchor_at)
-    return Skip(record.job.name, first_at, missed.last, missed.count, reason, now)
+def drop_missed(record: JobRecord, now: datetime, reason: SkipReason) -> tuple[Skip, ...]:
+    """Skip every occurrence from the record's cursor to `now`."""
+    first_at = record.next_due_at
+    if record.job.schedule is None or first_at is None or first_at > now:
+        return ()
+    return tuple(_skips(record, first_at, now, reason, now))
 
 
 def first_seen(job: Job, now: datetime) -> JobRecord:
@@ -87,8 +173,8 @@ def first_seen(job: Job, now: datetime) -> JobRecord:
         job=job,
         state=JobState.ACTIVE,
         created_at=now,
-        anchor_at=now,
-        next_due_at=job.schedule.first(now) if job.schedule and job.enabled else None,
+        anchor_at=_grid_start(job, now),
+        next_due_at=first_due(job, now),
     )
 
 
@@ -100,15 +186,53 @@ def redefined(record: JobRecord, job: Job, now: datetime, *, busy: bool) -> JobR
     of it is live, whose end a fixed delay waits for.
     """
     old = record.job
-    if (old.schedule, old.enabled) == (job.schedule, job.enabled):
+    if old.timing == job.timing:
         return replace(record, job=job)
-    is_due = job.enabled and record.state is not JobState.STOPPED
-    if job.schedule is None or not is_due or (busy and is_fixed_delay(job.schedule)):
-        due_at = None
-    else:
-        due_at = job.schedule.after(now, now)
     state = JobState.ACTIVE if record.state is JobState.FINISHED else record.state
-    return replace(record, job=job, state=state, anchor_at=now, next_due_at=due_at)
+    made = record.scheduled_runs if old.schedule == job.schedule else 0
+    anew = replace(
+        record,
+        job=job,
+        state=state,
+        anchor_at=_grid_start(job, now),
+        next_due_at=None,
+        scheduled_runs=made,
+    )
+    if state is JobState.STOPPED or (busy and job.schedule and is_fixed_delay(job.schedule)):
+        return anew
+    return _undecided(anew, now)
+
+
+def _grid_start(job: Job, now: datetime) -> datetime:
+    start_at = job.bounds.start_at
+    return now if start_at is None or not is_elapsed(job.schedule) else max(now, start_at)
+
+
+def _undecided(record: JobRecord, now: datetime) -> JobRecord:
+    """Return `record` with its cursor at the first occurrence after `now` that is not decided."""
+    job, decided_until = record.job, record.decided_until
+    if job.bounds.is_spent(record.scheduled_runs):
+        return record
+    if is_elapsed(job.schedule):
+        next_due_at = due_after(job, now, record.anchor_at)
+        return rescued(replace(record, next_due_at=next_due_at), now)
+    since = now if decided_until is None else max(now, decided_until)
+    return replace(record, next_due_at=due_after(job, since, record.anchor_at))
+
+
+def stopped(record: JobRecord) -> JobRecord:
+    """Return `record` without a schedule under way; what it decided is not to be decided again."""
+    anchor_at = record.anchor_at
+    if is_elapsed(record.job.schedule) and record.next_due_at is not None:
+        anchor_at = record.next_due_at  # a grid has nothing before its start
+    return replace(
+        record,
+        state=JobState.STOPPED,
+        anchor_at=anchor_at,
+        next_due_at=None,
+        pause_reason="",
+        paused_until=None,
+    )
 
 
 def after_run(record: JobRecord, ended_at: datetime) -> JobRecord:
@@ -118,13 +242,15 @@ def after_run(record: JobRecord, ended_at: datetime) -> JobRecord:
         return record
     if record.state is JobState.STOPPED or not is_fixed_delay(schedule):
         return record
-    return replace(record, next_due_at=schedule.after(ended_at, record.anchor_at))
+    if record.job.bounds.is_spent(record.scheduled_runs):
+        return record
+    return replace(record, next_due_at=due_after(record.job, ended_at, record.anchor_at))
 
 
 def concluded(record: JobRecord, *, busy: bool) -> JobRecord:
     """Return `record`, FINISHED if its schedule has no more occurrences and no run is live."""
     is_scheduled = record.job.schedule is not None and record.job.enabled
-    goes_on = record.next_due_at is not None or busy
+    goes_on = record.next_due_at is not None or record.job.boot or busy
     if record.state is not JobState.ACTIVE or not is_scheduled or goes_on:
         return record
     return replace(record, state=JobState.FINISHED)
@@ -134,29 +260,36 @@ def stepped(record: JobRecord, by: timedelta) -> JobRecord:
     """Return `record` after the wall clock was set forward by `by` (back, where negative).
 
     Intervals go on by elapsed time, so their grid moves with the clock; cron expressions, instants
-    and aligned intervals name wall-clock times and stay where they are.
+    and aligned intervals name wall-clock times and stay where they are, as an interval does that
+    has not begun: its `start_at` is such a time.
     """
-    schedule = record.job.schedule
-    if not isinstance(schedule, Every) or schedule.align:
+    job, due_at, schedule = record.job, record.next_due_at, record.job.schedule
+    has_begun = due_at is None or due_at != job.bounds.start_at
+    if not isinstance(schedule, Every) or schedule.align or not has_begun:
         return record
     # The odd microsecond keeps the moved grid off the instants of the old one: a clock set back by
     # a multiple of the interval must not decide an occurrence twice.
     by += MICROSECOND
-    due_at = record.next_due_at + by if record.next_due_at else None
-    return replace(record, anchor_at=record.anchor_at + by, next_due_at=due_at)
+    anchor_at, start_at = record.anchor_at + by, job.bounds.start_at
+    if due_at is None:
+        return replace(record, anchor_at=anchor_at)
+    due_at += by
+    if start_at is not None and due_at < start_at:
+        due_at += -((due_at - start_at) // schedule.interval) * schedule.interval
+    next_due_at = None if job.bounds.is_over(due_at) else due_at
+    return replace(record, anchor_at=anchor_at, next_due_at=next_due_at)
 
 
 def rescued(record: JobRecord, now: datetime) -> JobRecord:
     """Return `record` as a restart finds it: no interval waits for longer than it is.
 
-    One that does was written before the clock was set back, while nobody looked.
+    One that does was written before the clock was set back, while nobody looked. That one waits
+    for its `start_at` is another matter.
     """
     schedule, due_at = record.job.schedule, record.next_due_at
     if not isinstance(schedule, Every) or due_at is None or due_at <= now + schedule.interval:
         return record
+    start_at = record.job.bounds.start_at
+    if start_at is not None and now < start_at and due_at < start_at + schedule.interval:
+        return record
     return stepped(record, now + schedule.interval - due_at)
-
-
-def is_fixed_delay(schedule: Schedule) -> bool:
-    """Whether the schedule counts its interval from the end of each run."""
-    return isinstance(schedule, Every) and schedule.mode is Mode.FIXED_DELAY

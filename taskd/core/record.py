@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from taskd.core.job import Job, JobName
@@ -27,6 +27,7 @@ class SkipReason(StrEnum):
     OVERLAP = "overlap"
     PAUSED = "paused"
     STOPPED = "stopped"
+    CALENDAR = "calendar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,9 @@ class JobRecord:
     none, or when a fixed-delay job waits for its run to end. An interval's grid starts at
     `anchor_at`. `counts` are the runs and skips by final state since the job was first defined.
     `failures_in_row` are the latest runs that ended FAILED or DEAD, since one that succeeded.
+    `delay` is the part of its jitter that was drawn for the cursor. `scheduled_runs` are the runs
+    that the present schedule made. Of a schedule that names instants of the wall clock, nothing up
+    to `decided_until` is decided again, however the clock is set.
     `carried` is the JSON of the last succeeded result of a job with `carry`. `version` grows by one
     with every commit that changes the row.
     """
@@ -52,13 +56,16 @@ class JobRecord:
     last_run: RunId | None = None
     failures_in_row: int = 0
     carried: str | None = None
+    delay: timedelta = timedelta(0)
+    decided_until: datetime | None = None
+    scheduled_runs: int = 0
     version: int = 0
 
     @property
     def wakes_at(self) -> datetime | None:
-        """When this job next wants attention: its due instant, or the end of its pause."""
+        """When this job next wants attention: its run is to be queued, or its pause ends."""
         if self.state is JobState.ACTIVE:
-            return self.next_due_at
+            return self.next_due_at + self.delay if self.next_due_at else None
         if self.state is JobState.PAUSED:
             return self.paused_until
         return None

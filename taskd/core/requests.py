@@ -17,6 +17,7 @@ from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     Added,
     AnyRequest,
+    Booted,
     Checkpointed,
     Dismissed,
     JobRemoved,
@@ -29,9 +30,9 @@ from taskd.core.messages import (
     RunStopped,
     Triggered,
 )
-from taskd.core.planning import drop_missed, first_seen, redefined, resumed
+from taskd.core.planning import drop_missed, first_seen, redefined, resumed, stopped
 from taskd.core.receipts import recall, receipt
-from taskd.core.record import JobRecord, JobState, SkipReason
+from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
 from taskd.core.within import checkpoint, mark
@@ -86,6 +87,8 @@ def _do(
             return resume(ledger, request, now)
         case Triggered():
             return trigger(ledger, request, now, new_id)
+        case Booted():
+            return boot(ledger, request, now, new_id)
         case Retried():
             return retry(ledger, request, now, new_id)
         case Dismissed():
@@ -114,10 +117,7 @@ def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
         _forget(ledger, name, now, request.actor)
     for name in difference.changed:
         record = ledger.jobs[name]
-        if (record.job.schedule, record.job.enabled) != (
-            wanted[name].schedule,
-            wanted[name].enabled,
-        ):
+        if record.job.timing != wanted[name].timing:
             is_paused = record.state is JobState.PAUSED
             reason = SkipReason.PAUSED if is_paused else SkipReason.MISFIRE
             _skip_missed(ledger, record, now, request.actor, reason)
@@ -170,14 +170,7 @@ def stop_job(
     record = ledger.job(request.job)
     live = sorted(ledger.live.get(request.job, ()))
     _skip_missed(ledger, record, now, request.actor, SkipReason.STOPPED)
-    stopped = replace(
-        ledger.jobs[request.job],
-        state=JobState.STOPPED,
-        next_due_at=None,
-        pause_reason="",
-        paused_until=None,
-    )
-    ledger.put_job(stopped, request.actor)
+    ledger.put_job(stopped(ledger.jobs[request.job]), request.actor)
     reason = request.reason or "its job was stopped"
     runs = tuple(_end(ledger, ledger.run(run), now, reason, request) for run in live)
     return ledger.jobs[request.job], runs
@@ -232,9 +225,9 @@ def resume(ledger: Ledger, request: Resumed, now: datetime) -> tuple[JobRecord, 
 
 def release(ledger: Ledger, record: JobRecord, now: datetime, actor: str) -> None:
     """Make a paused or stopped job active again."""
-    active, skip = resumed(record, now)
+    active, skips = resumed(record, now)
     ledger.put_job(active, actor)
-    if skip is not None:
+    for skip in skips:
         ledger.put_skip(skip, actor)
 
 
@@ -263,6 +256,32 @@ def trigger(
     )
     ledger.put_run(run, request.actor)
     return run
+
+
+def boot(
+    ledger: Ledger, request: Booted, now: datetime, new_id: Callable[[datetime], RunId]
+) -> tuple[Run, ...]:
+    """Queue a run of each active job that is to run at boot; one that is busy overlaps itself."""
+    runs = []
+    for name, record in sorted(ledger.jobs.items()):
+        if not record.job.boot or not record.job.enabled or record.state is not JobState.ACTIVE:
+            continue
+        if ledger.is_busy(name):
+            ledger.put_skip(Skip(name, now, now, 1, SkipReason.OVERLAP, now), request.actor)
+            continue
+        run = Run(
+            id=new_id(now),
+            job=name,
+            origin=Origin.BOOT,
+            state=RunState.QUEUED,
+            scheduled_at=now,
+            due_at=now,
+            queued_at=now,
+            priority=record.job.priority,
+        )
+        ledger.put_run(run, request.actor)
+        runs.append(run)
+    return tuple(runs)
 
 
 def _names(
@@ -303,6 +322,5 @@ def _skip_missed(
     ledger: Ledger, record: JobRecord, now: datetime, actor: str, reason: SkipReason
 ) -> None:
     """Decide what the schedule left undecided, before the cursor moves away from it."""
-    skip = drop_missed(record, now, reason)
-    if skip is not None:
+    for skip in drop_missed(record, now, reason):
         ledger.put_skip(skip, actor)

@@ -86,6 +86,7 @@ class Origin(StrEnum):
     SCHEDULE = "schedule"
     TRIGGER = "trigger"
     RETRY = "retry"
+    BOOT = "boot"
 
 
 class Outcome(StrEnum):

@@ -21,8 +21,8 @@ DAY: Final = 86_400
 # The years whose ends, and the days around them, datetime can hold in every zone.
 FIRST_YEAR, LAST_YEAR = 2, 9998
 LATEST: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // SECOND
-# A change that turns the clock back by a day is remembered that long.
-LOOK_BACK: Final = 2 * DAY
+# A change that turns the clock back by a day is remembered that long, and foreseen.
+LOOK_AROUND: Final = 2 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,25 @@ class Span:
 
     `seen` is the local second that the wall clock had reached when the span began: behind `opens`
     after a gap, ahead of it when local times are about to repeat, and equal to it otherwise.
+    From `again` on, the span's local seconds are shown once more by the one after it; it is
+    `closes` where none is.
     """
 
     start: int
     end: int
     offset: int
     seen: int
+    again: int
 
     @property
     def opens(self) -> int:
         """The first local second of the span."""
         return self.start + self.offset
+
+    @property
+    def closes(self) -> int:
+        """The first local second after the span, on its own clock."""
+        return self.end + self.offset
 
 
 def zone(name: str) -> ZoneInfo:
@@ -83,21 +91,20 @@ def _spans_of(timezone: str, year: int) -> tuple[Span, ...]:
     where = zone(timezone)
     begin = to_seconds(datetime(year, 1, 1, tzinfo=UTC))
     end = to_seconds(datetime(year + 1, 1, 1, tzinfo=UTC))
-    start = begin - LOOK_BACK
+    start, last = begin - LOOK_AROUND, end + LOOK_AROUND
     offset = _offset(where, start)
     seen, found = start + offset, []
-    for change in _changes(where, start, end):
-        found.append(Span(start, change, offset, seen))
-        seen = change + offset
-        start, offset = change, _offset(where, change)
-    found.append(Span(start, end, offset, seen))
-    return tuple(_cut(span, begin) for span in found if span.end > begin)
+    for change in (*_changes(where, start, last), last):
+        closes, after = change + offset, _offset(where, change)
+        found.append(Span(start, change, offset, seen, min(closes, change + after)))
+        seen, start, offset = closes, change, after
+    return tuple(_cut(span, begin, end) for span in found if span.end > begin and span.start < end)
 
 
-def _cut(span: Span, begin: int) -> Span:
-    if span.start >= begin:
-        return span
-    return replace(span, start=begin, seen=max(span.seen, begin + span.offset))
+def _cut(span: Span, begin: int, end: int) -> Span:
+    start, end = max(span.start, begin), min(span.end, end)
+    seen = max(span.seen, start + span.offset) if start > span.start else span.seen
+    return replace(span, start=start, end=end, seen=seen, again=min(span.again, end + span.offset))
 
 
 def _changes(where: ZoneInfo, start: int, end: int) -> Iterator[int]:

@@ -6,7 +6,6 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from taskd.core.cron import Cron
 from taskd.core.job import KILL_GRACE, Call, Executor, Job, JobName, Source
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import (
@@ -17,16 +16,13 @@ from taskd.core.retry import (
     OnCrash,
     RetryPolicy,
 )
-from taskd.core.run import MICROSECOND, microseconds
-from taskd.core.schedule import At, Every, Mode, Schedule
-from taskd.core.zones import EPOCH
+from taskd.core.run import MICROSECOND
+from taskd.stores.timing import timing_from, timing_values
 
 
 def definition(job: Job) -> dict[str, object]:
     """Return a job's definition as JSON values; what is at its default is left out."""
-    values: dict[str, object] = {"call": call_values(job.call)}
-    if job.schedule is not None:
-        values["schedule"] = _schedule(job.schedule)
+    values: dict[str, object] = {"call": call_values(job.call), **timing_values(job)}
     optional = {
         "description": (job.description, ""),
         "tags": (list(job.tags), []),
@@ -52,12 +48,11 @@ def definition(job: Job) -> dict[str, object]:
 
 def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
     """Return the job that stored values define."""
-    schedule = values.get("schedule")
     return Job(
         name=name,
         source=source,
         call=call_from(values["call"]),
-        schedule=None if schedule is None else _schedule_from(schedule),
+        **timing_from(values),
         description=values.get("description", ""),
         tags=tuple(values.get("tags", ())),
         enabled=values.get("enabled", True),
@@ -113,26 +108,3 @@ def failure_from(values: dict[str, Any]) -> FailurePolicy:
         on_crash=OnCrash(values["on_crash"]),
         max_crashes=values["max_crashes"],
     )
-
-
-def _schedule(schedule: Schedule) -> dict[str, object]:
-    match schedule:
-        case Every():
-            every: dict[str, object] = {"every": schedule.interval // MICROSECOND}
-            return every | {"mode": schedule.mode.value, "align": schedule.align}
-        case Cron():
-            cron: dict[str, object] = {"cron": list(schedule.expressions)}
-            return cron | {"timezone": schedule.timezone, "seed": schedule.seed}
-        case At():
-            return {"at": [microseconds(at) for at in schedule.instants]}
-        case _:
-            raise TypeError(f"cannot store a schedule of type {type(schedule).__name__}")
-
-
-def _schedule_from(values: dict[str, Any]) -> Schedule:
-    if "every" in values:
-        interval = timedelta(microseconds=values["every"])
-        return Every(interval, Mode(values["mode"]), values["align"])
-    if "cron" in values:
-        return Cron(tuple(values["cron"]), values["timezone"], values["seed"])
-    return At(tuple(EPOCH + at * MICROSECOND for at in values["at"]))

@@ -108,6 +108,23 @@ class History:
         found = self._db.execute(statement, (after, *asked.values(), limit))
         return [event_from(row) for row in found]
 
+    def around(self, job: JobName, at: datetime, limit: int = 20) -> tuple[list[Run], list[Skip]]:
+        """Return the scheduled runs of a job and the skips that began at or before `at`.
+
+        They are the latest of them, at most `limit` of each.
+        """
+        place = (job, microseconds(at), limit)
+        runs = self._db.execute(
+            "SELECT * FROM runs INDEXED BY runs_occurrence WHERE job = ? AND scheduled_at <= ? "
+            "AND job IS NOT NULL AND origin = 'schedule' ORDER BY scheduled_at DESC LIMIT ?",
+            place,
+        )
+        skips = self._db.execute(
+            "SELECT * FROM skips WHERE job = ? AND first_at <= ? ORDER BY first_at DESC LIMIT ?",
+            place,
+        )
+        return [rows.run_from(row) for row in runs], [rows.skip_from(row) for row in skips]
+
     def skips(self, job: JobName) -> list[Skip]:
         """Return the decisions to skip occurrences of a job, in order."""
         statement = "SELECT * FROM skips WHERE job = ? ORDER BY first_at"

@@ -12,6 +12,7 @@ from taskd.core.job import JobName, Source
 from taskd.core.messages import Key, Receipt
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import (
+    MICROSECOND,
     Attempt,
     Origin,
     Outcome,
@@ -47,6 +48,9 @@ STANDING_COLUMNS: Final = [
     "last_run",
     "failures_in_row",
     "carried",
+    "delay",
+    "decided_until",
+    "scheduled_runs",
 ]
 """How a job stands: what moves with every run; its definition moves when somebody edits it."""
 JOB_COLUMNS: Final = ["name", "definition", "source", "created_at", *STANDING_COLUMNS]
@@ -144,6 +148,9 @@ def standing_row(record: JobRecord) -> Row:
         record.last_run,
         record.failures_in_row,
         record.carried,
+        record.delay // MICROSECOND,
+        _stored(record.decided_until),
+        record.scheduled_runs,
     )
 
 
@@ -161,6 +168,9 @@ def job_record(row: Columns) -> JobRecord:
         last_run=row["last_run"],
         failures_in_row=row["failures_in_row"],
         carried=row["carried"],
+        delay=timedelta(microseconds=row["delay"]),
+        decided_until=_instant(row["decided_until"]),
+        scheduled_runs=row["scheduled_runs"],
         version=row["version"],
     )
 

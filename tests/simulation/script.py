@@ -1,12 +1,15 @@
 """What happens in a simulated year: a set of jobs, and somebody who meddles with it."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final
 
+from taskd.core.bounds import UNBOUNDED, Bounds
+from taskd.core.calendars import Calendar, Exclude
 from taskd.core.cron import Cron
 from taskd.core.job import Call, Job, JobName, Source
+from taskd.core.late import FORGIVING, Catchup, Late
 from taskd.core.messages import (
     Added,
     AnyRequest,
@@ -56,6 +59,44 @@ SCHEDULES: Final[tuple[Schedule | None, ...]] = (
 RECURRING: Final = tuple(s for s in SCHEDULES if isinstance(s, Every | Cron))
 
 
+WEEKENDS: Final = Calendar("weekends", weekdays=(5, 6))
+HOLIDAYS: Final = Calendar("holidays", dates=(date(2026, 1, 6), date(2026, 5, 1)))
+CLOSED: Final = Exclude((HOLIDAYS, WEEKENDS), "Europe/Berlin")
+
+
+def timed(
+    schedule: Schedule,
+    late: Late = FORGIVING,
+    bounds: Bounds = UNBOUNDED,
+    exclude: Exclude | None = None,
+    jitter: timedelta = timedelta(),
+) -> Job:
+    return Job(
+        name=JobName("any"),
+        call=CALL,
+        schedule=schedule,
+        late=late,
+        bounds=bounds,
+        exclude=exclude,
+        jitter=jitter,
+    )
+
+
+POLICIES: Final = (
+    timed(every(5), Late(catchup=Catchup.ALL)),
+    timed(every(3.5), Late(HOUR * 8, Catchup.ALL, limit=3), exclude=CLOSED),
+    timed(every(4, align=True), Late(catchup=Catchup.SKIP), jitter=HOUR),
+    timed(every(6, Mode.FIXED_DELAY), Late(HOUR), exclude=CLOSED),
+    timed(cron("30 2 * * *", "Europe/Berlin"), Late(DAY, Catchup.ALL, limit=2), exclude=CLOSED),
+    timed(cron("0 */3 * * *", "Europe/Berlin"), Late(HOUR / 2), jitter=2 * HOUR, exclude=CLOSED),
+    timed(every(5), bounds=Bounds(START + 3 * DAY, START + 300 * DAY)),
+    timed(cron("0 4 * * *", "Asia/Kathmandu"), bounds=Bounds(max_runs=100)),
+    timed(every(7, Mode.FIXED_DELAY), bounds=Bounds(START + DAY, max_runs=50), jitter=9 * HOUR),
+    timed(every(3), Late(catchup=Catchup.ALL), Bounds(max_runs=700), CLOSED, 5 * HOUR),
+    timed(At(tuple(START + n * 7 * DAY for n in range(50))), Late(DAY), exclude=CLOSED),
+)
+
+
 def job(name: str, schedule: Schedule | None, *, source: Source = Source.FILE) -> Job:
     priority = {"0": -50, "1": 100}.get(name[-1], 0)
     return Job(name=JobName(name), call=CALL, schedule=schedule, source=source, priority=priority)
@@ -63,7 +104,8 @@ def job(name: str, schedule: Schedule | None, *, source: Source = Source.FILE) -
 
 def mixed_jobs() -> list[Job]:
     """A job of every kind, in a file."""
-    return [job(f"job-{n}", schedule) for n, schedule in enumerate(SCHEDULES)]
+    plain = [job(f"job-{n}", schedule) for n, schedule in enumerate(SCHEDULES)]
+    return plain + [replace(one, name=JobName(f"late-{n}")) for n, one in enumerate(POLICIES)]
 
 
 class Meddler:

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,10 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from taskd.core.job import JobName, Source
+from taskd.core.bounds import Bounds
+from taskd.core.calendars import Calendar, Exclude
+from taskd.core.job import Job, JobName, Source
+from taskd.core.late import Catchup, Late
 from taskd.core.messages import (
     Added,
     AnyRequest,
@@ -26,7 +29,7 @@ from taskd.core.messages import (
 from taskd.core.run import RunId
 from taskd.core.schedule import At, Every, Mode, Schedule
 from tests.simulation.journal import histories, is_path
-from tests.simulation.script import CALL, START, cron, job
+from tests.simulation.script import CALL, START, cron, job, timed
 from tests.simulation.witness import SAME_FILE
 from tests.simulation.world import World
 
@@ -39,7 +42,22 @@ SCHEDULES: dict[str, Schedule | None] = {
     "once": At((START + 90 * SECOND, START + 100 * SECOND)),
     "idle": None,
 }
-names = st.sampled_from([*map(JobName, SCHEDULES), JobName("extra")])
+NEW_YEAR = Exclude((Calendar("new year", (date(2026, 1, 1),)),), "Asia/Kathmandu")
+POLICIES: dict[str, Job] = {
+    "all": timed(Every(15 * SECOND), Late(catchup=Catchup.ALL, limit=7), jitter=40 * SECOND),
+    "none": timed(cron("0 */1 * * *", "UTC"), Late(catchup=Catchup.SKIP), jitter=900 * SECOND),
+    "grace": timed(Every(20 * SECOND, align=True), Late(30 * SECOND), Bounds(max_runs=40)),
+    "window": timed(
+        Every(25 * SECOND),
+        Late(300 * SECOND, Catchup.ALL),
+        Bounds(START + 100 * SECOND, START + 2000 * SECOND, 30),
+    ),
+    "closed": timed(Every(300 * SECOND), exclude=NEW_YEAR, jitter=50 * SECOND),
+    "slow": timed(
+        Every(30 * SECOND, Mode.FIXED_DELAY), Late(SECOND), Bounds(max_runs=9), jitter=9 * SECOND
+    ),
+}
+names = st.sampled_from([*map(JobName, [*SCHEDULES, *POLICIES]), JobName("extra")])
 waits = st.sampled_from([SECOND / 10, SECOND, 21 * SECOND, 200 * SECOND, 900 * SECOND])
 schedules = st.sampled_from(list(SCHEDULES.values()))
 steps = st.sampled_from([sign * hours * 3600 * SECOND for hours in (1, 24) for sign in (1, -1)])
@@ -50,6 +68,7 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="taskd-"))
         jobs = [job(name, schedule) for name, schedule in SCHEDULES.items()]
+        jobs += [replace(one, name=JobName(name)) for name, one in POLICIES.items()]
         self.world = World(self.folder / "taskd.db", START, seed=1, jobs=jobs, workers=2)
         self.world.longest = 60 * SECOND
         self.world.settle()
@@ -106,6 +125,13 @@ class AnyHistory(RuleBasedStateMachine):
         if name in self.world.file:
             known = self.world.file[name]
             self.world.file[name] = replace(known, schedule=schedule, enabled=enabled)
+            self.world.load_file()
+            self.world.settle()
+
+    @rule(name=names, like=st.sampled_from(list(POLICIES.values())))
+    def edit_policies(self, name: JobName, like: Job) -> None:
+        if name in self.world.file:
+            self.world.file[name] = replace(like, name=name)
             self.world.load_file()
             self.world.settle()
 

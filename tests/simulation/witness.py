@@ -105,10 +105,13 @@ class Witness:
             )
         running = [run for run in self._runs.values() if run.state is RunState.RUNNING]
         is_one_suspect = any(run.crashes for run in running)  # they go one at a time
+        busy = {run.job for run in running if run.job}  # as do the runs of a job
         waiting = [
             run
             for run in self._runs.values()
-            if run.state is RunState.QUEUED and not (run.crashes and is_one_suspect)
+            if run.state is RunState.QUEUED
+            and not (run.crashes and is_one_suspect)
+            and run.job not in busy
         ]
         is_idle = waiting and len(running) < self._workers
         self._expect(Rule.WAKEUPS, not is_idle, f"a slot is free at {now} and {waiting} wait")
@@ -212,8 +215,9 @@ class Witness:
             self.seen["grid moved"] += before.anchor_at != after.anchor_at
         ended = [c.after for c in changes.runs.values() if c.after.job == name]
         follower.runs_end([run for run in ended if run.state.is_final], changes.at)
+        made = sum(segment.reason is None for segment in decided)
         for segment in decided:
-            follower.takes(segment, changes.at)
+            follower.takes(segment, changes.at, busy=len(self._live[name]) > made)
             self._latest[name] = max(segment.last, self._latest.get(name, segment.last))
             self.seen[segment.reason or "run"] += segment.times
         if after is None:
@@ -222,8 +226,8 @@ class Witness:
             )
             del self._followers[name]
         else:
-            follower.policy(decided, before, after, len(self._live[name]))
-            follower.becomes(after, changes.at, self._latest.get(name), len(self._live[name]))
+            follower.policy(decided, before, after, changes.at, len(self._live[name]))
+            follower.becomes(after, changes.at, len(self._live[name]))
         self.problems += [(Rule.DECIDED_ONCE, problem) for problem in follower.problems]
 
     def _decisions(self, name: JobName, changes: Changes) -> Iterator[Segment]:

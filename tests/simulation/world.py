@@ -182,6 +182,7 @@ class World:
         self, store: Path, start: datetime, *, seed: int, jobs: Iterable[Job], workers: int = 3
     ) -> None:
         self.random = Random(seed)
+        self.draws = Random(seed)
         self.clock = SimulatedClock(start, self._wait)
         self.witness = Witness(self.clock, workers)
         self.file = {job.name: job for job in jobs}
@@ -311,7 +312,7 @@ class World:
                 pid=1,
                 workers=self._workers,
                 new_id=self._new_id,
-                draw=self.random.random,
+                draw=self.draws.random,
                 window=4,
             ),
             executor=self._make_executor,

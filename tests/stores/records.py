@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from taskd.core.cron import Cron
+from taskd.core.bounds import Bounds
+from taskd.core.calendars import Calendar, Exclude
+from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
 from taskd.core.job import Call, Job, JobName, Source
+from taskd.core.late import Catchup, Late
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import Attempt, Origin, Outcome, Result, Run, RunError, RunId, RunState
 from taskd.core.schedule import At, Every, Mode, Schedule
@@ -89,9 +92,33 @@ schedules = st.one_of(
     st.builds(Every, intervals, st.just(Mode.FIXED_RATE), st.booleans()),
     st.builds(Every, intervals, st.just(Mode.FIXED_DELAY)),
     st.lists(instants, min_size=1, max_size=3).map(lambda many: At(tuple(many))),
-    st.sampled_from([("H 2 * * mon-fri", "@daily"), ("*/5 * * * * *",)]).map(
-        lambda lines: Cron(lines, "Europe/Berlin", "job")
+    st.builds(
+        Cron,
+        st.sampled_from([("H 2 * * mon-fri", "@daily"), ("*/5 * * * * *",)]),
+        st.just("Europe/Berlin"),
+        st.just("job"),
+        st.none() | st.sampled_from(DstGap),
+        st.none() | st.sampled_from(DstOverlap),
+        st.sampled_from(DayMatch),
     ),
+)
+bounds = st.one_of(
+    st.builds(Bounds, maybe_instants, st.none(), st.none() | st.integers(1, 9)),
+    st.builds(Bounds, st.none(), instants),
+)
+lates = st.builds(Late, st.none() | intervals, st.sampled_from(Catchup), st.integers(1, 2**31))
+excludes = st.builds(
+    Exclude,
+    st.lists(
+        st.builds(
+            Calendar,
+            texts,
+            st.lists(st.dates(), max_size=3).map(tuple),
+            st.lists(st.integers(0, 6), max_size=3).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+    st.just("Europe/Berlin"),
 )
 jobs = st.builds(
     Job,
@@ -104,6 +131,11 @@ jobs = st.builds(
     enabled=st.booleans(),
     priority=st.integers(-100, 100),
     carry=st.booleans(),
+    boot=st.booleans(),
+    bounds=bounds,
+    exclude=st.none() | excludes,
+    jitter=intervals | st.just(timedelta()),
+    late=lates,
 )
 records = st.builds(
     JobRecord,
@@ -118,6 +150,9 @@ records = st.builds(
     last_run=st.none() | ids,
     carried=st.none() | texts,
     version=small,
+    delay=st.timedeltas(timedelta(0), timedelta(days=9)),
+    decided_until=maybe_instants,
+    scheduled_runs=small,
 )
 runs = st.builds(
     Run,

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def with_a_damaged_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (newer, "has schema 99, and this taskd knows up to 1"),
+        (newer, "has schema 99, and this taskd knows up to 2"),
         (of_another_program, "is another program's database"),
         (no_database, "file is not a database"),
         (cut_short, "malformed"),
@@ -166,11 +167,26 @@ def test_a_crash_at_any_statement_of_a_migration_leaves_a_store_that_opens(tmp_p
         store.close()
 
 
+def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    record = replace(a_job(), counts={"SUCCEEDED": 3})
+    store = SqliteStore(tmp_path / "t.db")
+    store.commit(new(record))
+    store.close()
+    with sqlite3.connect(tmp_path / "t.db") as db:
+        for column in ("delay", "decided_until", "scheduled_runs"):
+            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    store = SqliteStore(tmp_path / "t.db")
+    assert store.load() == ((record,), ())
+    store.close()
+
+
 def test_an_empty_file_becomes_a_store_and_a_store_stays_one(tmp_path: Path) -> None:
     (tmp_path / "t.db").touch()
     for _ in range(2):
         store = SqliteStore(tmp_path / "t.db")
-        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 1
+        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 2
         store.close()
 
 

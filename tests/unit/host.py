@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskd import Scheduler
+from taskd.core.calendars import Calendar
 from taskd.core.diff import Diff
 from taskd.core.job import Job
 from taskd.views import Document
@@ -17,6 +18,7 @@ from taskd.views import Document
 class Host:
     scheduler: Scheduler = field(default_factory=Scheduler)
     timezone: str = "Europe/Berlin"
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     python_path: tuple[Path, ...] = ()
     reloaded: Future[Diff] = field(default_factory=Future)
     on_shutdown: Callable[[], None] = lambda: None

@@ -32,7 +32,32 @@ def test_explain_takes_an_interval(taskd: Taskd) -> None:
     assert explained["next"] == ["2026-01-02T00:01:30Z", "2026-01-02T00:03:00Z"]
 
 
-@pytest.mark.parametrize("expression", ["0 25 * * *", "5 apples", "10s5", "0 0 30 2 *"])
+@pytest.mark.parametrize(
+    ("flags", "days"),
+    [
+        ((), [28, 29, 30]),
+        (("--dst-gap", "skip"), [28, 30, 31]),
+        (("--dst-overlap", "last", "--day-match", "and"), [28, 29, 30]),
+    ],
+)
+def test_explain_takes_the_rules_of_daylight_saving(
+    taskd: Taskd, flags: tuple[str, ...], days: list[int]
+) -> None:
+    asked = ["--timezone", "Europe/Berlin", "--after", "2026-03-27T12:00", "-n", "3", "--json"]
+    explained = json.loads(taskd("explain", "30 2 * * *", *asked, *flags).out)
+    assert [int(due[8:10]) for due in explained["next"]] == days
+
+
+@pytest.mark.parametrize("flags", [("--dst-gap", "later"), ("--day-match", "xor")])
+def test_explain_refuses_rules_that_are_none(taskd: Taskd, flags: tuple[str, ...]) -> None:
+    assert taskd("explain", "@daily", *flags).status == 2
+
+
+def test_an_interval_has_no_rules_of_daylight_saving(taskd: Taskd) -> None:
+    assert taskd("explain", "10s", "--dst-gap", "skip").status == 2
+
+
+@pytest.mark.parametrize("expression", ["@reboot", "0 25 * * *", "5 apples", "10s5", "0 0 30 2 *"])
 def test_explain_refuses_what_is_no_schedule(taskd: Taskd, expression: str) -> None:
     ended = taskd("explain", expression)
     assert (ended.status, ended.out) == (1, "")

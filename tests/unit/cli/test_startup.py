@@ -14,7 +14,19 @@ from tests.unit.cli.peer import Peer
 
 ROOT = Path(taskd.__file__).parent.parent
 VERBS = (
-    *("run", "check", "status", "add", "stop", "remove", "pause", "resume", "trigger", "next"),
+    *(
+        "run",
+        "check",
+        "status",
+        "add",
+        "stop",
+        "remove",
+        "pause",
+        "resume",
+        "trigger",
+        "next",
+        "why",
+    ),
     *("runs", "result", "error", "wait", "explain", "reload", "shutdown", "ping"),
 )
 

@@ -155,7 +155,7 @@ def test_an_unknown_key_is_told_the_nearest_one() -> None:
     ("synonym", "key"),
     [
         ("max_retries", "retry.max_attempts, which is not supported by this version"),
-        ("coalesce", "catchup, which is not supported by this version"),
+        ("coalesce", "catchup"),
         ("tz", "timezone"),
         ("interval", "every"),
         ("seconds", "every"),

@@ -95,7 +95,7 @@ def test_a_problem_tells_file_line_column_key_and_source(write: Write) -> None:
         ("defaults = 1", (1, 12, "defaults")),
         ("[jbos.a]", (1, 2, "jbos")),
         ("[queues.x]", (1, 2, "queues")),
-        ("[calendars.x]", (1, 2, "calendars")),
+        ("[calendars.x]\n  daets = []", (2, 3, "calendars.x.daets")),
         ("[categories]", (1, 2, "categories")),
         ("[daemon]\n  workers = 0", (2, 13, "daemon.workers")),
         ("[daemon]\n  wrkers = 0", (2, 3, "daemon.wrkers")),

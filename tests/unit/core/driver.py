@@ -48,6 +48,7 @@ def a_job(
 class Driver:
     def __init__(self, *jobs: Job, workers: int = 2) -> None:
         self.now = NOON
+        self.drawn = 0.0
         self.jobs: dict[JobName, JobRecord] = {}
         self.runs: dict[RunId, Run] = {}
         self.attempts: list[Attempt] = []
@@ -69,7 +70,7 @@ class Driver:
             pid=1,
             workers=self._workers,
             new_id=lambda now: RunId(f"run-{next(self._ids)}"),
-            draw=lambda: 0.5,
+            draw=lambda: self.drawn,
         )
         live = [run for run in self.runs.values() if not run.state.is_final]
         asleep = [run for run in live if run.job is None]

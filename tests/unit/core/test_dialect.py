@@ -92,7 +92,7 @@ def test_h_keeps_to_its_range_and_to_days_that_every_month_has() -> None:
         ("0 0 L-3 * *", "L-3 is not supported"),
         ("0 0 32W * *", "day 32 is outside 1-31"),
         ("0 0 * * mon#6", "#6 is outside 1-5"),
-        ("@reboot", "@reboot is not supported by this version"),
+        ("@reboot", "@reboot has no instants"),
         ("@every 5m", "is not a nickname"),
         ("", "0 fields where there must be 5 or 6"),
         ("* * * *", "4 fields where there must be 5 or 6"),

@@ -11,7 +11,7 @@ from tests.unit.core.driver import HOUR, JOB, MINUTE, NOON, SECOND, a_job
 
 
 def a_ledger() -> Ledger:
-    ledger = Ledger(window=2)
+    ledger = Ledger(window=2, draw=lambda: 0.0)
     ledger.begin(NOON)
     return ledger
 

@@ -18,7 +18,7 @@ from taskd.core.planning import (
     resumed,
     stepped,
 )
-from taskd.core.record import JobRecord, JobState, SkipReason
+from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.schedule import At, Every, Mode, Schedule
 from tests.unit.core.driver import HOUR, MINUTE, NOON, SECOND, a_job
 
@@ -53,11 +53,10 @@ def test_a_plan_decides_each_due_occurrence_once(
         return
     decided = plan(record, now, busy=busy)
     skipped = due if busy else due[:-1]
-    assert decided.run_at == (None if busy else due[-1])
-    assert (decided.skip is None) == (skipped == [])
-    if decided.skip is not None:
-        found = decided.skip.first_at, decided.skip.last_at, decided.skip.count
-        assert found == (skipped[0], skipped[-1], len(skipped))
+    assert decided.runs == (() if busy else (due[-1],))
+    skips = [decision for decision in decided.decisions if isinstance(decision, Skip)]
+    found = [(skip.first_at, skip.last_at, skip.count) for skip in skips]
+    assert found == ([(skipped[0], skipped[-1], len(skipped))] if skipped else [])
     assert decided.next_due_at is None or decided.next_due_at > now
     assert decided.next_due_at == schedule.after(due[-1], NOON)
 
@@ -68,18 +67,18 @@ def test_a_resumed_job_keeps_its_latest_missed_occurrence_and_skips_the_others(
 ) -> None:
     record = replace(first_seen(a_job(schedule=schedule), NOON), state=JobState.PAUSED)
     due = listed(record, NOON + wait)
-    active, skip = resumed(record, NOON + wait)
+    active, skips = resumed(record, NOON + wait)
     assert active.state is JobState.ACTIVE
     assert active.next_due_at == (due[-1] if due else record.next_due_at)
-    assert (skip.count if skip else 0) == max(len(due) - 1, 0)
+    assert sum(skip.count for skip in skips) == max(len(due) - 1, 0)
 
 
 @given(schedules, later)
 def test_dropping_what_was_missed_counts_all_of_it(schedule: Schedule, wait: timedelta) -> None:
     record = first_seen(a_job(schedule=schedule), NOON)
     due = listed(record, NOON + wait)
-    skip = drop_missed(record, NOON + wait, SkipReason.STOPPED)
-    assert (skip.count if skip else 0) == len(due)
+    skips = drop_missed(record, NOON + wait, SkipReason.STOPPED)
+    assert sum(skip.count for skip in skips) == len(due)
 
 
 @given(schedules, schedules, later)

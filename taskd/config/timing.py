@@ -1,0 +1,154 @@
+"""Timing: the keys of a job that say when it is due, and what becomes of it late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+
+from taskd.config import values
+from taskd.config.keys import CRON_KEYS, INTERVAL_KEYS, SCHEDULE_KEYS, SCHEDULES, TRIGGERS
+from taskd.config.shape import Flaw, choice, nearest, shown
+from taskd.core.bounds import Bounds
+from taskd.core.calendars import Calendar, Exclude
+from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
+from taskd.core.job import Job
+from taskd.core.late import FORGIVING, Catchup, Late
+from taskd.core.occurrences import due_after
+from taskd.core.run import MICROSECOND
+from taskd.core.schedule import At, Every, Mode, Schedule
+
+
+class Timing(TypedDict, total=False):
+    """The fields of `Job` that these keys make."""
+
+    schedule: Schedule | None
+    boot: bool
+    bounds: Bounds
+    exclude: Exclude | None
+    jitter: timedelta
+    late: Late
+
+
+class TimingKeys(BaseModel):
+    """The values of these keys; what they mean together is judged below."""
+
+    model_config = ConfigDict(strict=True)
+
+    every: Annotated[timedelta | None, PlainValidator(values.duration)] = None
+    cron: Annotated[tuple[str, ...] | None, PlainValidator(values.one_or_more(values.text))] = None
+    at: Annotated[
+        tuple[datetime, ...] | None, PlainValidator(values.one_or_more(values.moment))
+    ] = None
+    on: Annotated[tuple[str, ...], PlainValidator(values.one_or_more(values.event))] = ()
+    jitter: Annotated[timedelta, PlainValidator(values.duration)] = timedelta()
+    start_at: Annotated[datetime | None, PlainValidator(values.moment)] = None
+    end_at: Annotated[datetime | None, PlainValidator(values.moment)] = None
+    max_runs: Annotated[int | None, Field(ge=1)] = None
+    exclude: Annotated[tuple[str, ...], PlainValidator(values.one_or_more(values.text))] = ()
+    misfire_grace_time: Annotated[timedelta | None, PlainValidator(values.grace)] = None
+    catchup: Annotated[Catchup, PlainValidator(lambda value: choice(Catchup, value))] = (
+        Catchup.LATEST
+    )
+    catchup_limit: Annotated[int, Field(ge=1)] = FORGIVING.limit
+    mode: Annotated[Mode, PlainValidator(lambda value: choice(Mode, value))] = Mode.FIXED_RATE
+    align: bool = False
+    dst_gap: Annotated[DstGap | None, PlainValidator(lambda value: choice(DstGap, value))] = None
+    dst_overlap: Annotated[
+        DstOverlap | None, PlainValidator(lambda value: choice(DstOverlap, value))
+    ] = None
+    day_match: Annotated[DayMatch, PlainValidator(lambda value: choice(DayMatch, value))] = (
+        DayMatch.OR
+    )
+    timezone: Annotated[str | None, PlainValidator(values.zone_name)] = None
+
+
+def trigger_flaws(entry: Mapping[str, object]) -> list[Flaw]:
+    """What is wrong with which keys of an entry are together."""
+    triggers = [key for key in entry if key in TRIGGERS]
+    flaws = [
+        Flaw((key,), f"a job has one trigger, and this one has {triggers[0]} too", at_key=True)
+        for key in triggers[1:]
+    ]
+    for trigger, keys, kind in (
+        ("every", INTERVAL_KEYS, "an interval"),
+        ("cron", CRON_KEYS, "a cron expression"),
+    ):
+        if trigger not in triggers:
+            flaws += [
+                Flaw((key,), f"only {kind} has it", f"it needs {trigger}", at_key=True)
+                for key in keys
+                if key in entry
+            ]
+    if not entry.keys() & set(SCHEDULES):
+        flaws += [
+            Flaw((key,), "only a schedule has it", "it needs every, cron or at", at_key=True)
+            for key in SCHEDULE_KEYS
+            if key in entry
+        ]
+    return flaws
+
+
+def exclude_flaws(shape: TimingKeys, calendars: Mapping[str, Calendar]) -> list[Flaw]:
+    """The calendars of `exclude` that are not there."""
+    flaws = []
+    for index, name in enumerate(shape.exclude):
+        if name not in calendars:
+            hint = nearest(name, calendars) or f"define it under [calendars.{name}]"
+            flaws.append(Flaw(("exclude", index), f"there is no calendar {shown(name)}", hint))
+    return flaws
+
+
+def never_due(job: Job) -> list[Flaw]:
+    """A window without an occurrence is a mistake, as an expression is that never fires."""
+    start_at, end_at = job.bounds.start_at, job.bounds.end_at
+    if start_at is None or end_at is None or job.schedule is None or not job.enabled:
+        return []
+    if due_after(job, start_at - MICROSECOND, start_at) is not None:
+        return []
+    return [Flaw(("end_at",), "nothing is due between start_at and end_at")]
+
+
+def timing_of(
+    name: str, keys: TimingKeys, default_timezone: str, calendars: Mapping[str, Calendar]
+) -> Timing:
+    """What `keys` say of when the job called `name` is due.
+
+    Raises:
+        InvalidJob: they cannot be.
+    """
+    timezone = keys.timezone or default_timezone
+    start_at, end_at = (
+        None if moment is None else values.instant(moment, timezone, key)
+        for key, moment in (("start_at", keys.start_at), ("end_at", keys.end_at))
+    )
+    excluded = tuple(calendars[one] for one in keys.exclude)
+    is_rebooted = any(_is_reboot(text) for text in keys.cron or ())
+    return Timing(
+        schedule=_schedule(name, keys, timezone),
+        boot=bool(keys.on) or is_rebooted,
+        bounds=Bounds(start_at, end_at, keys.max_runs),
+        exclude=Exclude(excluded, timezone) if excluded else None,
+        jitter=keys.jitter,
+        late=Late(keys.misfire_grace_time, keys.catchup, keys.catchup_limit),
+    )
+
+
+def _is_reboot(expression: str) -> bool:
+    return expression.strip().lower() == "@reboot"
+
+
+def _schedule(name: str, keys: TimingKeys, timezone: str) -> Schedule | None:
+    if keys.every is not None:
+        return Every(keys.every, keys.mode, keys.align)
+    if keys.cron is not None:
+        match = keys.day_match
+        lines = tuple(text for text in keys.cron if not _is_reboot(text))
+        if not lines and keys.cron:
+            return None
+        return Cron(lines, timezone, name, keys.dst_gap, keys.dst_overlap, match)
+    if keys.at is not None:
+        return At(tuple(values.instant(moment, timezone) for moment in keys.at))
+    return None
