@@ -106,12 +106,14 @@ class Backlog:
             return self._suspects.offer(run.rank, run.id)
         if run.job is None:
             return self.queued.offer(run.rank, run.id)
+        if self._limit(run.job) == inf:
+            return self._ready.offer(run.rank, run.id)
         insort(self._lines[run.job], Entry(run.rank, run.id))
         self.rebalance(run.job)
         return []
 
     def _remove(self, run: Run) -> None:
-        for window in (self.pending, self.queued, self._due_jobs, self._suspects):
+        for window in (self.pending, self.queued, self._due_jobs, self._suspects, self._ready):
             window.discard(run.id)
         self._jobs_of.pop(run.id, None)
         self._running_suspects.discard(run.id)
@@ -121,6 +123,7 @@ class Backlog:
         if run.job is None:
             return
         line, entry = self._lines.get(run.job, []), Entry(run.rank, run.id)
+        self._offered.get(run.job, set()).discard(entry)
         at = bisect_left(line, entry)
         if was_running:
             self._instances[run.job] -= 1

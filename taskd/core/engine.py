@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from taskd.core.job import Job, JobName
-from taskd.core.late import Catchup
-from taskd.core.ledger import Ledger, decided
+from taskd.core.firing import fire, pass_over
+from taskd.core.job import JobName
+from taskd.core.ledger import Ledger
 from taskd.core.lookups import wanted
 from taskd.core.messages import (
     AnyRequest,
@@ -26,15 +25,12 @@ from taskd.core.messages import (
     StoreHealed,
     Wanted,
 )
-from taskd.core.occurrences import due_after
-from taskd.core.planning import drop_missed, plan, rescued, stepped
-from taskd.core.record import JobRecord, JobState, Skip, SkipReason
+from taskd.core.planning import rescued, stepped
+from taskd.core.record import JobRecord, JobState
 from taskd.core.requests import answer, release
 from taskd.core.retention import DEFAULT_RETENTION
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import (
-    MICROSECOND,
-    Origin,
     Outcome,
     Run,
     RunId,
@@ -146,7 +142,7 @@ class Engine:
                 note = Note("store.healed", {"error": item.error, "since": item.since.isoformat()})
                 self._ledger.turn.changes.notes.append(note)
             case Refused():
-                self._pass_over(item, now)
+                pass_over(self._ledger, item.occurrences, now, self._new_id)
             case Draining():
                 self._draining = True
             case HandedBack():
@@ -205,27 +201,6 @@ class Engine:
             outcome = Outcome.ABANDONED if run.abandoned else Outcome.RELEASED
             self._settle(run, AttemptFinished(name, run.attempt, now, outcome))
 
-    def _pass_over(self, refused: Refused, now: datetime) -> None:
-        """Move cursors past occurrences that the store says are decided."""
-        for name, due_at in refused.occurrences:
-            record = self._ledger.jobs.get(JobName(name))
-            if record is None or record.job.schedule is None or record.next_due_at is None:
-                continue
-            self._decide_before(record, due_at, now)
-            passed = decided(self._ledger.jobs[record.job.name], due_at)
-            next_due_at = due_after(record.job, due_at, record.anchor_at)
-            self._ledger.put_job(replace(passed, next_due_at=next_due_at))
-
-    def _decide_before(self, record: JobRecord, due_at: datetime, now: datetime) -> None:
-        """Decide what is due before an occurrence that is decided, as if that were due too."""
-        if record.next_due_at is None or record.next_due_at >= due_at:
-            return
-        if record.job.late.catchup is Catchup.ALL:
-            self._fire(record, now, until=due_at - MICROSECOND)
-            return
-        for skip in drop_missed(record, due_at - MICROSECOND, SkipReason.MISFIRE):
-            self._ledger.put_skip(replace(skip, decided_at=now))
-
     def _step_clock(self, step: ClockStepped) -> None:
         note = Note("clock.stepped", {"by_s": step.by.total_seconds()})
         self._ledger.turn.changes.notes.append(note)
@@ -242,34 +217,7 @@ class Engine:
             if record.state is JobState.PAUSED:
                 release(self._ledger, record, now, "taskd")
             else:
-                self._fire(record, now)
-
-    def _fire(self, record: JobRecord, now: datetime, *, until: datetime | None = None) -> None:
-        """Decide the occurrences of a job up to `until`, by default up to `now`."""
-        job, ledger = record.job, self._ledger
-        planned = plan(record, now, busy=ledger.is_busy(job.name), until=until)
-        for decision in planned.decisions:
-            if isinstance(decision, Skip):
-                ledger.put_skip(decision)
-            else:
-                ledger.put_run(self._occurrence(job, decision, now))
-        after = ledger.jobs[job.name]
-        for run_at in planned.runs[-1:]:
-            after = decided(after, run_at)
-        made = after.scheduled_runs + len(planned.runs)
-        ledger.put_job(replace(after, next_due_at=planned.next_due_at, scheduled_runs=made))
-
-    def _occurrence(self, job: Job, due_at: datetime, now: datetime) -> Run:
-        return Run(
-            id=self._new_id(now),
-            job=job.name,
-            origin=Origin.SCHEDULE,
-            state=RunState.QUEUED,
-            scheduled_at=due_at,
-            due_at=due_at,
-            queued_at=now,
-            priority=job.priority,
-        )
+                fire(self._ledger, record, now, self._new_id)
 
     def _queue_due_runs(self, now: datetime) -> None:
         backlog = self._ledger.backlog

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from math import inf
 from typing import Final, NewType
 
 from taskd.core.bounds import UNBOUNDED, Bounds
@@ -39,6 +40,21 @@ class Source(StrEnum):
     FILE = "file"
     CLI = "cli"
     API = "api"
+
+
+class Overlap(StrEnum):
+    """What becomes of a run that is due while as many of its job are live as may be.
+
+    It is skipped; it waits, alone or behind others; the others are asked or made to end for it; or
+    all run at once.
+    """
+
+    SKIP = "skip"
+    BUFFER_ONE = "buffer-one"
+    BUFFER_ALL = "buffer-all"
+    CANCEL_OTHER = "cancel-other"
+    TERMINATE_OTHER = "terminate-other"
+    ALLOW = "allow"
 
 
 class Executor(StrEnum):
@@ -82,9 +98,10 @@ class Job:
 
     `priority` is -100..100, higher first. With `carry`, the first positional argument is replaced
     by the last succeeded result. A job that is not `enabled` keeps its entry but is never due.
-    An attempt that takes longer than `timeout` is asked to end, made to end `kill_grace` later, and
-    given up after another. After `pause_after_failures` runs in a row that ended FAILED or DEAD the
-    job is paused.
+    At most `max_instances` runs of it execute at once: one where it is None, and with
+    `Overlap.ALLOW` any number. An attempt that takes longer than `timeout` is asked to end, made to
+    end `kill_grace` later, and given up after another. After `pause_after_failures` runs in a row
+    that ended FAILED or DEAD the job is paused.
     """
 
     name: JobName
@@ -97,6 +114,8 @@ class Job:
     priority: int = 0
     carry: bool = False
     executor: Executor = Executor.THREAD
+    overlap: Overlap = Overlap.SKIP
+    max_instances: int | None = None
     timeout: timedelta | None = None
     kill_grace: timedelta = KILL_GRACE
     failure: FailurePolicy = DEFAULT_FAILURE
@@ -116,6 +135,14 @@ class Job:
                 "letters, digits, '-', '_' and '.', at most 128 of them",
             )
         check_priority(self.priority)
+        if self.max_instances is not None and self.max_instances < 1:
+            raise InvalidJob("max_instances", "must be at least 1")
+        if self.carry and self.overlap is Overlap.ALLOW:
+            raise InvalidJob(
+                "carry",
+                'needs one run to end before the next, and overlap = "allow" does not wait',
+                "take away one of them",
+            )
         if self.timeout is not None and self.timeout <= timedelta(0):
             raise InvalidJob("timeout", "must be longer than 0s")
         if self.kill_grace < timedelta(0):
@@ -126,6 +153,13 @@ class Job:
             raise InvalidJob("jitter", "is at most 100 years (36525d)")
         if self.carry and not self.call.is_local and not self.call.args:
             raise InvalidJob("carry", "there is no first argument to replace", "give args = [...]")
+
+    @property
+    def instances(self) -> float:
+        """How many runs of it may execute at once."""
+        if self.max_instances is not None:
+            return self.max_instances
+        return inf if self.overlap is Overlap.ALLOW else 1
 
     @property
     def timing(self) -> tuple[object, ...]:

@@ -38,7 +38,7 @@ class Ledger:
         self.jobs: dict[JobName, JobRecord] = {}
         self.runs: dict[RunId, Run] = {}
         self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
-        self.backlog = Backlog(window, lambda _: 1)
+        self.backlog = Backlog(window, self._instances_of)
         self.deadlines = Deadlines()
         self._wakes: list[tuple[datetime, JobName]] = []
         self._found: dict[RunId, Run] = {}
@@ -119,6 +119,9 @@ class Ledger:
         """Keep a job's record in memory."""
         before = self.jobs.get(record.job.name)
         self.jobs[record.job.name] = record
+        if before is not None and before.job.instances != record.job.instances:
+            for run in self.live.get(record.job.name, ()):
+                self.backlog.place(self.runs[run])
         wakes_at = record.wakes_at
         if wakes_at is not None and (before is None or before.wakes_at != wakes_at):
             heapq.heappush(self._wakes, (wakes_at, record.job.name))
@@ -146,6 +149,10 @@ class Ledger:
             for run in page.runs if page else ():
                 self.runs.setdefault(run.id, run)
         self.backlog.refill(pending, queued)
+
+    def _instances_of(self, job: JobName) -> float:
+        record = self.jobs.get(job)
+        return record.job.instances if record else 1
 
     def _place_live(self, run: Run, job: JobName) -> None:
         if not run.state.is_final:

@@ -30,6 +30,7 @@ from taskd.core.messages import (
     RunStopped,
     Triggered,
 )
+from taskd.core.overlap import make_room, met_by
 from taskd.core.planning import drop_missed, first_seen, redefined, resumed, stopped
 from taskd.core.receipts import recall, receipt
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
@@ -236,7 +237,7 @@ def trigger(
 ) -> Run:
     """Queue one run of a job now; it obeys overlap like a due one."""
     job = ledger.job(request.job).job
-    for met in ledger.live.get(job.name, ()):
+    if (met := met_by(ledger, job)) is not None:
         raise Conflict(f"job {job.name} has a run under way: {met}", run=met)
     call = None
     if request.args is not None or request.kwargs is not None:
@@ -254,6 +255,7 @@ def trigger(
         priority=job.priority,
         call=call,
     )
+    make_room(ledger, job, now, request.actor)
     ledger.put_run(run, request.actor)
     return run
 
@@ -266,9 +268,10 @@ def boot(
     for name, record in sorted(ledger.jobs.items()):
         if not record.job.boot or not record.job.enabled or record.state is not JobState.ACTIVE:
             continue
-        if ledger.is_busy(name):
+        if met_by(ledger, record.job) is not None:
             ledger.put_skip(Skip(name, now, now, 1, SkipReason.OVERLAP, now), request.actor)
             continue
+        make_room(ledger, record.job, now, request.actor)
         run = Run(
             id=new_id(now),
             job=name,

@@ -6,7 +6,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from taskd.core.job import KILL_GRACE, Call, Executor, Job, JobName, Source
+from taskd.core.job import KILL_GRACE, Call, Executor, Job, JobName, Overlap, Source
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import (
     DEFAULT_FAILURE,
@@ -29,6 +29,8 @@ def definition(job: Job) -> dict[str, object]:
         "enabled": (job.enabled, True),
         "priority": (job.priority, 0),
         "carry": (job.carry, False),
+        "overlap": (job.overlap.value, Overlap.SKIP.value),
+        "max_instances": (job.max_instances, None),
         "executor": (job.executor.value, Executor.THREAD.value),
     }
     values |= {key: value for key, (value, default) in optional.items() if value != default}
@@ -58,6 +60,8 @@ def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
         enabled=values.get("enabled", True),
         priority=values.get("priority", 0),
         carry=values.get("carry", False),
+        overlap=Overlap(values.get("overlap", Overlap.SKIP.value)),
+        max_instances=values.get("max_instances"),
         executor=Executor(values.get("executor", Executor.THREAD.value)),
         timeout=values["timeout"] * MICROSECOND if "timeout" in values else None,
         kill_grace=(values["kill_grace"] * MICROSECOND if "kill_grace" in values else KILL_GRACE),

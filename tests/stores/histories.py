@@ -13,8 +13,7 @@ from taskd.core.retry import DEFAULT_FAILURE
 from taskd.core.run import Outcome, Result, Run, RunError, RunId, RunState, start
 from taskd.core.settling import settle
 from taskd.core.turn import Changes, JobChange, RunChange
-from taskd.ids import new_id
-from tests.stores.records import NOW, a_job, a_run
+from tests.stores.records import NOW, a_job, a_run, an_id
 
 HOUR = timedelta(hours=1)
 NAMES = [JobName("a"), JobName("b"), JobName("c")]
@@ -73,7 +72,7 @@ class History:
 
     def queue(self, changes: Changes, name: JobName, number: int) -> None:
         for n in range(number):
-            run = a_run(name if n % 3 else None, id=new_id(changes.at), scheduled_at=changes.at)
+            run = a_run(name if n % 3 else None, id=an_id(changes.at), scheduled_at=changes.at)
             changes.runs[run.id] = RunChange(None, run, "t")
 
     def start(self, changes: Changes, name: JobName, number: int) -> None:

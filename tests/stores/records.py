@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from hypothesis import strategies as st
 
@@ -11,13 +12,24 @@ from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
 from taskd.core.job import Call, Job, JobName, Source
 from taskd.core.late import Catchup, Late
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
-from taskd.core.run import Attempt, Origin, Outcome, Result, Run, RunError, RunId, RunState
+from taskd.core.run import (
+    Attempt,
+    Origin,
+    Outcome,
+    Result,
+    Run,
+    RunError,
+    RunId,
+    RunState,
+    microseconds,
+)
 from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.core.turn import Changes, JobChange, RunChange
 from taskd.ids import new_id
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+_numbers = count()
 
 
 def a_job(name: str = "job", schedule: Schedule | None = None) -> JobRecord:
@@ -31,9 +43,16 @@ def a_job(name: str = "job", schedule: Schedule | None = None) -> JobRecord:
     )
 
 
+def an_id(at: datetime = NOW) -> RunId:
+    """An id made at that time, whatever it is by now: those of `new_id` never go back."""
+    milliseconds = microseconds(at) // 1000
+    text = f"{milliseconds:012x}7000{0x8000 << 48 | next(_numbers):016x}"
+    return RunId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+
+
 def a_run(job: str | None = "job", state: RunState = RunState.QUEUED, **more: object) -> Run:
     run = Run(
-        id=new_id(NOW),
+        id=an_id(),
         job=JobName(job) if job else None,
         origin=Origin.TRIGGER,
         state=state,
