@@ -214,7 +214,8 @@ class Witness:
             follower.grid_moves(before, after, changes.at, self._set_by)
             self.seen["grid moved"] += before.anchor_at != after.anchor_at
         ended = [c.after for c in changes.runs.values() if c.after.job == name]
-        follower.runs_end([run for run in ended if run.state.is_final], changes.at)
+        if not self._live[name]:  # else another run of it is still to end
+            follower.runs_end([run for run in ended if run.state.is_final], changes.at)
         made = sum(segment.reason is None for segment in decided)
         for segment in decided:
             follower.takes(segment, changes.at, busy=len(self._live[name]) > made)

@@ -99,7 +99,9 @@ class Bench:
         self.loop = Loop(
             store=self.store,
             clock=SystemClock(),
-            engine=partial(Engine, node="n", pid=1, workers=workers, new_id=new_id),
+            engine=partial(
+                Engine, node="n", pid=1, workers=workers, new_id=new_id, draw=lambda: 0.0
+            ),
             executor=self._executor,
             on_end=self._on_end,
         )
