@@ -228,7 +228,7 @@ class Witness:
             del self._followers[name]
         else:
             follower.policy(decided, before, after, changes.at, len(self._live[name]))
-            follower.becomes(after, changes.at, len(self._live[name]))
+            follower.becomes(after, changes.at, self._latest.get(name), len(self._live[name]))
         self.problems += [(Rule.DECIDED_ONCE, problem) for problem in follower.problems]
 
     def _decisions(self, name: JobName, changes: Changes) -> Iterator[Segment]:
