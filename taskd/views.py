@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from math import inf
 
 from taskd.core.cron import Cron
 from taskd.core.diff import Diff
@@ -45,6 +46,8 @@ def job_view(
         "timezone": job.schedule.timezone if isinstance(job.schedule, Cron) else None,
         "priority": job.priority,
         "enabled": job.enabled,
+        "overlap": job.overlap.value,
+        "max_instances": None if job.instances == inf else int(job.instances),
         "state": job_state(record),
         "paused": record.state is JobState.PAUSED,
         "pause_reason": record.pause_reason,

@@ -36,6 +36,12 @@ FLAGS: Final[dict[str, Any]] = {
     "catchup_limit": Annotated[
         int | None, typer.Option(metavar="N", help="At most so many of all.")
     ],
+    "overlap": Annotated[
+        Literal["skip", "buffer-one", "buffer-all", "cancel-other", "terminate-other", "allow"]
+        | None,
+        typer.Option(help="What becomes of a run that meets another."),
+    ],
+    "max_instances": Annotated[int | None, typer.Option(metavar="N", help="How many run at once.")],
 }
 
 

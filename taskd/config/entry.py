@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from taskd.config import values
 from taskd.config.keys import (
@@ -18,7 +18,7 @@ from taskd.config.keys import (
     TRIGGERS,
     job_key_flaws,
 )
-from taskd.config.shape import Flaw, parse, shown
+from taskd.config.shape import Flaw, choice, parse, shown
 from taskd.config.timing import (
     Timing,
     TimingKeys,
@@ -28,7 +28,7 @@ from taskd.config.timing import (
     trigger_flaws,
 )
 from taskd.core.calendars import Calendar
-from taskd.core.job import Call, Executor, Job, JobName, Source
+from taskd.core.job import Call, Executor, Job, JobName, Overlap, Source
 from taskd.errors import InvalidJob, TaskdError
 
 
@@ -97,6 +97,8 @@ def _job(
             priority=shape.priority,
             carry=shape.carry and not wrong & {"args", "carry"},
             executor=shape.executor,
+            overlap=shape.overlap,
+            max_instances=shape.max_instances,
         )
     except InvalidJob as refusal:
         flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
@@ -152,4 +154,6 @@ class _JobEntry(TimingKeys, BaseModel):
     enabled: bool = True
     priority: Annotated[int, PlainValidator(values.priority)] = 0
     carry: bool = False
+    overlap: Annotated[Overlap, PlainValidator(lambda value: choice(Overlap, value))] = Overlap.SKIP
+    max_instances: Annotated[int | None, Field(ge=1)] = None
     executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD

@@ -25,14 +25,14 @@ JOB_KEYS: Final = frozenset(
         *INTERVAL_KEYS,
         *CRON_KEYS,
         *SCHEDULE_KEYS,
-        *("timezone", "priority", "carry", "executor"),
+        *("timezone", "priority", "carry", "executor", "overlap", "max_instances"),
     )
 )
 LATER_JOB_KEYS: Final = frozenset(
     (
         *("command", "shell", "env", "cwd"),
         *("after", "watch", "when"),
-        *("overlap", "max_instances", "queue"),
+        *("queue",),
         *("retry", "on_crash", "max_crashes", "pause_after_failures"),
         *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
         *("unique", "retention", "capture_output", "output_limit"),

@@ -150,7 +150,7 @@ def resumed(record: JobRecord, now: datetime) -> tuple[JobRecord, tuple[Skip, ..
         return active, ()
     if record.state is JobState.STOPPED:
         return _undecided(active, now), ()
-    if first_at is None or first_at > now:
+    if first_at is None or first_at + record.delay > now:
         return active, ()
     decided = plan(record, now, busy=False, reason=SkipReason.PAUSED)
     skips = takewhile(lambda decision: isinstance(decision, Skip), decided.decisions)

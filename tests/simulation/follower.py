@@ -30,9 +30,9 @@ class Segment(NamedTuple):
 class Follower:
     """Expects the decisions of a job in the order of its due instants, without gap or repeat.
 
-    `cursor` is the first due instant that is undecided. A name that was defined before, under a
-    clock that has since been set back, may meet instants up to `blurred` that are decided already:
-    what it decides up to there is not counted.
+    `cursor` is the first due instant that is undecided. A name that was defined before, or a grid
+    that is new, may under a clock that has been set back meet instants up to `blurred` that are
+    decided already: what it decides up to there is not counted.
     """
 
     def __init__(self, record: JobRecord, at: datetime, blurred: datetime | None) -> None:
@@ -176,7 +176,7 @@ class Follower:
         if before.state is JobState.ACTIVE and at < dues[0] + delay:
             self._problem(f"{dues[0]} was decided at {at}, before its jitter of {delay}")
 
-    def becomes(self, after: JobRecord, at: datetime, live: int) -> None:
+    def becomes(self, after: JobRecord, at: datetime, latest: datetime | None, live: int) -> None:
         """Expect the record to stand where the due instants do."""
         before, self._record = self._record, after
         if _timing(before.job) != _timing(after.job):
@@ -184,6 +184,10 @@ class Follower:
                 self._problem("it was redefined with debts")
             if before.job.schedule != after.job.schedule:
                 self._made = 0
+            if self._is_elapsed:
+                # A new grid may meet decided instants where the clock was set back: to the very
+                # microsecond, which only a simulated clock does.
+                self._blurred = latest
             self.cursor = self._redefined(after, at, live)
         if after.state is JobState.STOPPED:
             self.cursor = None

@@ -214,7 +214,8 @@ class Witness:
             follower.grid_moves(before, after, changes.at, self._set_by)
             self.seen["grid moved"] += before.anchor_at != after.anchor_at
         ended = [c.after for c in changes.runs.values() if c.after.job == name]
-        follower.runs_end([run for run in ended if run.state.is_final], changes.at)
+        if not self._live[name]:  # else another run of it is still to end
+            follower.runs_end([run for run in ended if run.state.is_final], changes.at)
         made = sum(segment.reason is None for segment in decided)
         for segment in decided:
             follower.takes(segment, changes.at, busy=len(self._live[name]) > made)
@@ -227,7 +228,7 @@ class Witness:
             del self._followers[name]
         else:
             follower.policy(decided, before, after, changes.at, len(self._live[name]))
-            follower.becomes(after, changes.at, len(self._live[name]))
+            follower.becomes(after, changes.at, self._latest.get(name), len(self._live[name]))
         self.problems += [(Rule.DECIDED_ONCE, problem) for problem in follower.problems]
 
     def _decisions(self, name: JobName, changes: Changes) -> Iterator[Segment]:

@@ -117,7 +117,7 @@ class Bench:
             store=self.store,
             clock=SystemClock(),
             engine=partial(
-                Engine, node="n", pid=1, workers=workers, new_id=new_id, draw=lambda: 0.5
+                Engine, node="n", pid=1, workers=workers, new_id=new_id, draw=lambda: 0.0
             ),
             executor=self._executor,
             on_end=self._on_end,

@@ -11,7 +11,7 @@ from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_en
 from taskd.config.keys import JOB_KEYS, LATER_JOB_KEYS, SYNONYMS
 from taskd.config.shape import Flaw
 from taskd.core.cron import Cron
-from taskd.core.job import Job, Source
+from taskd.core.job import Job, Overlap, Source
 from taskd.core.schedule import At, Every, Mode
 from tests.unit.config.toml_documents import values
 
@@ -232,3 +232,23 @@ def test_no_entry_is_answered_by_anything_but_a_job_or_its_problems(
         assert job(entry).call.target == entry["call"]
     except InvalidEntry as refusal:
         assert refusal.problems
+
+
+def test_a_job_takes_its_overlap_and_its_instances() -> None:
+    entry = {"call": "work:f", "overlap": "allow", "max_instances": 3}
+    job = job_from_entry("job", entry, source=Source.FILE, timezone="UTC")
+    assert (job.overlap, job.instances) == (Overlap.ALLOW, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"overlap": "forbid"}, "overlap"),
+        ({"max_instances": 0}, "max_instances"),
+        ({"overlap": "allow", "carry": True, "args": [1]}, "carry"),
+    ],
+)
+def test_an_overlap_that_cannot_be_is_refused(wrong: dict[str, object], key: str) -> None:
+    with pytest.raises(InvalidEntry) as refusal:
+        job_from_entry("job", {"call": "work:f", **wrong}, source=Source.FILE, timezone="UTC")
+    assert [flaw.path[0] for flaw in refusal.value.problems] == [key]

@@ -137,6 +137,15 @@ def test_what_is_late_already_is_not_delayed() -> None:
     assert [run.scheduled_at for run in driver.running] == [NOON + 18 * HOUR]
 
 
+def test_a_pause_that_ends_within_the_jitter_decides_nothing_early() -> None:
+    driver = jittered(HOUR, 0.5)
+    driver.ask(Paused(jobs=(JOB,)))
+    driver.turn(after=18 * HOUR + MINUTE)
+    driver.ask(Resumed(jobs=(JOB,)))
+    assert driver.running == []
+    assert driver.engine.next_wakeup() == NOON + 18 * HOUR + 30 * MINUTE
+
+
 # -- boot ----------------------------------------------------------------------------------------
 
 
