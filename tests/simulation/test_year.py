@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def year(store: Path) -> World:
-    return meddled_world(store, seed=2026, time=365 * DAY)
+    return meddled_world(store, seed=2027, time=365 * DAY)
 
 
 @pytest.mark.parametrize("rule", Rule, ids=lambda rule: rule.name.lower())
