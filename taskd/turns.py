@@ -143,7 +143,7 @@ class Turns:
             engine, inputs = self._make_engine(), [*self._restored(), *inputs]
         else:
             inputs = [*_refilled(engine, self._store), *inputs]
-        if wanted := engine.wants(inputs):
+        if wanted := engine.wants(inputs, now):
             inputs = [self._store.look_up(wanted), *inputs]
         decided = Decided(engine.turn(inputs, now), inputs, offset)
         if decided.turn.changes:

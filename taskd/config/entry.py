@@ -27,8 +27,10 @@ from taskd.config.timing import (
     timing_of,
     trigger_flaws,
 )
+from taskd.config.uniqueness import unique_from
 from taskd.core.calendars import Calendar
 from taskd.core.job import Call, Executor, Job, JobName, Overlap, Source
+from taskd.core.unique import Unique
 from taskd.errors import InvalidJob, TaskdError
 
 
@@ -99,6 +101,7 @@ def _job(
             executor=shape.executor,
             overlap=shape.overlap,
             max_instances=shape.max_instances,
+            unique=shape.unique,
         )
     except InvalidJob as refusal:
         flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
@@ -156,4 +159,5 @@ class _JobEntry(TimingKeys, BaseModel):
     carry: bool = False
     overlap: Annotated[Overlap, PlainValidator(lambda value: choice(Overlap, value))] = Overlap.SKIP
     max_instances: Annotated[int | None, Field(ge=1)] = None
+    unique: Annotated[Unique | None, PlainValidator(unique_from)] = None
     executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD

@@ -25,7 +25,7 @@ JOB_KEYS: Final = frozenset(
         *INTERVAL_KEYS,
         *CRON_KEYS,
         *SCHEDULE_KEYS,
-        *("timezone", "priority", "carry", "executor", "overlap", "max_instances"),
+        *("timezone", "priority", "carry", "executor", "overlap", "max_instances", "unique"),
     )
 )
 LATER_JOB_KEYS: Final = frozenset(
@@ -35,7 +35,7 @@ LATER_JOB_KEYS: Final = frozenset(
         *("queue",),
         *("retry", "on_crash", "max_crashes", "pause_after_failures"),
         *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
-        *("unique", "retention", "capture_output", "output_limit"),
+        *("retention", "capture_output", "output_limit"),
     )
 )
 DAEMON_KEYS: Final = frozenset(

@@ -101,9 +101,9 @@ class Engine:
         wants_queued = queued.has_more and queued.head() is None and self._has_free_slot
         return wants_pending, wants_queued
 
-    def wants(self, inputs: Sequence[Input]) -> Wanted:
-        """What the requests among `inputs` name and only the store knows."""
-        return wanted(inputs, known=self._ledger.runs)
+    def wants(self, inputs: Sequence[Input], now: datetime) -> Wanted:
+        """What a turn with `inputs` has to know and only the store knows."""
+        return wanted(self._ledger, inputs, now)
 
     def kept_for(self, job: str | None) -> tuple[timedelta, timedelta]:
         """How long finished runs of a job, or of tasks, are kept: see `Retention`."""
@@ -133,7 +133,7 @@ class Engine:
             case Refilled():
                 self._ledger.refill(item.pending, item.queued)
             case Found():
-                self._ledger.find(item)
+                self._ledger.known.learn(item)
             case AttemptFinished():
                 self._finish(item)
             case ClockStepped():

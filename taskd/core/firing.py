@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from taskd.core.duplicates import same_work, unique_key
 from taskd.core.job import Job, JobName
 from taskd.core.late import Catchup
 from taskd.core.ledger import Ledger, decided
@@ -32,15 +33,19 @@ def fire(
     planned = plan(record, now, busy=is_met, until=until)
     if planned.runs:
         make_room(ledger, job, now)
+    made = ledger.jobs[job.name].scheduled_runs
     for decision in planned.decisions:
         if isinstance(decision, Skip):
             ledger.put_skip(decision)
+        elif same_work(ledger, job, None, now) is not None:
+            skip = Skip(job.name, decision, decision, 1, SkipReason.UNIQUE, now)
+            ledger.put_skip(skip)
         else:
             ledger.put_run(_occurrence(job, decision, now, new_id))
+            made += 1
     after = ledger.jobs[job.name]
     for run_at in planned.runs[-1:]:
         after = decided(after, run_at)
-    made = after.scheduled_runs + len(planned.runs)
     ledger.put_job(replace(after, next_due_at=planned.next_due_at, scheduled_runs=made))
 
 
@@ -81,4 +86,5 @@ def _occurrence(job: Job, due_at: datetime, now: datetime, new_id: NewId) -> Run
         due_at=due_at,
         queued_at=now,
         priority=job.priority,
+        unique_key=unique_key(job, None),
     )

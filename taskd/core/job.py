@@ -16,6 +16,7 @@ from taskd.core.late import FORGIVING, Late
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.schedule import LONGEST, Schedule
+from taskd.core.unique import Unique
 from taskd.errors import InvalidJob
 
 JobName = NewType("JobName", str)
@@ -116,6 +117,7 @@ class Job:
     executor: Executor = Executor.THREAD
     overlap: Overlap = Overlap.SKIP
     max_instances: int | None = None
+    unique: Unique | None = None
     timeout: timedelta | None = None
     kill_grace: timedelta = KILL_GRACE
     failure: FailurePolicy = DEFAULT_FAILURE

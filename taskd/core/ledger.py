@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from taskd.core.backlog import Backlog
 from taskd.core.deadlines import GIVE_UP, Deadlines
 from taskd.core.job import KILL_GRACE, JobName
-from taskd.core.messages import Found, Page, Receipt
+from taskd.core.known import Known
+from taskd.core.messages import Page, Receipt
 from taskd.core.occurrences import due_after, is_elapsed
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, JobState, Skip
@@ -41,17 +42,14 @@ class Ledger:
         self.backlog = Backlog(window, self._instances_of)
         self.deadlines = Deadlines()
         self._wakes: list[tuple[datetime, JobName]] = []
-        self._found: dict[RunId, Run] = {}
-        self._marks: set[tuple[str, str]] = set()
-        self._receipts: dict[str, Receipt] = {}
+        self.known = Known()
+        self.unique_in_periods: set[JobName] = set()
         self._open_skips: dict[JobName, Skip] = {}
 
     def begin(self, now: datetime) -> Turn:
         """Open a turn: from here on every change is written into it."""
         self.turn = Turn(Changes(now))
-        self._found.clear()
-        self._marks.clear()
-        self._receipts.clear()
+        self.known.forget()
         return self.turn
 
     # -- reading ---------------------------------------------------------------------------------
@@ -65,7 +63,7 @@ class Ledger:
 
     def run(self, run: RunId) -> Run:
         """Return a run in memory, found for this turn, or ended in it. Raises UnknownTask."""
-        held = self.runs.get(run) or self._found.get(run)
+        held = self.runs.get(run) or self.known.runs.get(run)
         if held is None:
             raise UnknownTask(run, kind="run")
         return held
@@ -73,14 +71,6 @@ class Ledger:
     def is_busy(self, name: JobName) -> bool:
         """Whether a run of the job is live."""
         return bool(self.live.get(name))
-
-    def is_marked(self, scope: str, key: str) -> bool:
-        """Whether a mark is in the store, as far as this turn asked, or was made in this turn."""
-        return (scope, key) in self._marks
-
-    def receipt(self, key: str) -> Receipt | None:
-        """Return what was done for a key, in this turn or before it."""
-        return self._receipts.get(key)
 
     def due_jobs(self, now: datetime) -> Iterator[JobRecord]:
         """Yield the jobs that want attention by `now`, soonest first, until none is left."""
@@ -119,6 +109,9 @@ class Ledger:
         """Keep a job's record in memory."""
         before = self.jobs.get(record.job.name)
         self.jobs[record.job.name] = record
+        is_periodic = record.job.unique is not None and record.job.unique.period is not None
+        change = self.unique_in_periods.add if is_periodic else self.unique_in_periods.discard
+        change(record.job.name)
         if before is not None and before.job.instances != record.job.instances:
             for run in self.live.get(record.job.name, ()):
                 self.backlog.place(self.runs[run])
@@ -129,6 +122,8 @@ class Ledger:
     def hold_run(self, run: Run) -> None:
         """Keep a live run in memory; drop one that ended, and tasks that go to sleep."""
         self.runs[run.id] = run
+        if run.unique_key is not None:
+            self.known.hold_unique(run, run.unique_key)
         asleep = self.backlog.place(run)
         if run.job is not None:
             self._place_live(run, run.job)
@@ -136,12 +131,6 @@ class Ledger:
             del self.runs[run.id]
         for other in asleep:
             del self.runs[other]
-
-    def find(self, found: Found) -> None:
-        """Know what the store answered for the length of this turn."""
-        self._found.update((run.id, run) for run in found.runs)
-        self._marks.update(found.marks)
-        self._receipts.update((receipt.key.text, receipt) for receipt in found.receipts)
 
     def refill(self, pending: Page | None, queued: Page | None) -> None:
         """Take the lowest waiting tasks of the store into memory."""
@@ -169,9 +158,9 @@ class Ledger:
         """Write a run's new state; when it is final, its job's counters and cursor follow."""
         changes = self.turn.changes.runs
         known = changes.get(run.id)
-        before = known.before if known else self.runs.get(run.id) or self._found.get(run.id)
+        before = known.before if known else self.runs.get(run.id) or self.known.runs.get(run.id)
         changes[run.id] = RunChange(before, run, _who(known, actor))
-        self._found[run.id] = run
+        self.known.runs[run.id] = run
         self.hold_run(run)
         if run.job is None:
             return
@@ -210,6 +199,7 @@ class Ledger:
         self.turn.changes.jobs[name] = JobChange(before, None, actor)
         self._open_skips.pop(name, None)
         del self.jobs[name]
+        self.unique_in_periods.discard(name)
 
     def put_skip(self, skip: Skip, actor: str = "taskd") -> None:
         """Write the decision that occurrences are skipped; runs of equal skips become one row."""
@@ -231,12 +221,12 @@ class Ledger:
     def put_mark(self, mark: Mark) -> None:
         """Write that a mark was made."""
         self.turn.changes.marks[mark.scope, mark.key] = mark
-        self._marks.add((mark.scope, mark.key))
+        self.known.add_mark(mark)
 
     def put_receipt(self, receipt: Receipt) -> None:
         """Write what was done for a key."""
         self.turn.changes.receipts[receipt.key.text] = receipt
-        self._receipts[receipt.key.text] = receipt
+        self.known.add_receipt(receipt)
 
     def _with_delay(self, before: JobRecord | None, record: JobRecord) -> JobRecord:
         """Draw the jitter of an occurrence when the cursor comes to stand on it.

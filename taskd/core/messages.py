@@ -68,18 +68,23 @@ class Wanted:
     runs: tuple[RunId, ...] = ()
     marks: tuple[tuple[str, str], ...] = ()
     receipts: tuple[str, ...] = ()
+    unique_keys: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.marks or self.receipts)
+        return bool(self.runs or self.marks or self.receipts or self.unique_keys)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The store's answer to what a turn wanted; comes before the inputs that want it."""
+    """The store's answer to what a turn wanted; comes before the inputs that want it.
+
+    `latest` are the latest runs of the unique keys.
+    """
 
     runs: tuple[Run, ...] = ()
     marks: tuple[tuple[str, str], ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    latest: tuple[Run, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

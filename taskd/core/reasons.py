@@ -110,6 +110,8 @@ def _why_skipped(record: JobRecord, row: Skip, due_at: datetime, runs: Iterable[
             return "the job was paused"
         case SkipReason.STOPPED:
             return "the job was stopped or removed"
+        case SkipReason.UNIQUE:
+            return "another run stood for the same work (unique)"
         case SkipReason.CALENDAR:
             exclude = record.job.exclude
             name = exclude.calendar_at(due_at) if exclude is not None else None

@@ -27,6 +27,7 @@ class SkipReason(StrEnum):
     OVERLAP = "overlap"
     PAUSED = "paused"
     STOPPED = "stopped"
+    UNIQUE = "unique"
     CALENDAR = "calendar"
 
 

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from taskd.core.deadlines import ASK, INSIST
 from taskd.core.diff import Diff, diff
-from taskd.core.job import Call, JobName, Source
+from taskd.core.duplicates import call_of, same_work, unique_key
+from taskd.core.job import JobName, Source
 from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     Added,
@@ -36,6 +37,7 @@ from taskd.core.receipts import recall, receipt
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
+from taskd.core.unique import OnConflict
 from taskd.core.within import checkpoint, mark
 from taskd.errors import Conflict
 
@@ -60,7 +62,7 @@ def answer(
             pass
     if request.key is None:
         return _do(ledger, request, now, new_id)
-    done = ledger.receipt(request.key.text)
+    done = ledger.known.receipt(request.key.text)
     if done is not None:
         return recall(ledger, request, done)
     reply = _do(ledger, request, now, new_id)
@@ -237,13 +239,14 @@ def trigger(
 ) -> Run:
     """Queue one run of a job now; it obeys overlap like a due one."""
     job = ledger.job(request.job).job
+    call = call_of(job, request)
+    same = same_work(ledger, job, call, now)
+    if same is not None and job.unique and job.unique.on_conflict is OnConflict.ERROR:
+        raise Conflict(f"run {same.id} of job {job.name} is the same work", run=same.id)
+    if same is not None:
+        return same
     if (met := met_by(ledger, job)) is not None:
         raise Conflict(f"job {job.name} has a run under way: {met}", run=met)
-    call = None
-    if request.args is not None or request.kwargs is not None:
-        args = job.call.args if request.args is None else request.args
-        kwargs = job.call.kwargs if request.kwargs is None else request.kwargs
-        call = Call(job.call.target, args, kwargs)
     run = Run(
         id=new_id(now),
         job=job.name,
@@ -254,6 +257,7 @@ def trigger(
         queued_at=now,
         priority=job.priority,
         call=call,
+        unique_key=unique_key(job, call),
     )
     make_room(ledger, job, now, request.actor)
     ledger.put_run(run, request.actor)
@@ -271,6 +275,9 @@ def boot(
         if met_by(ledger, record.job) is not None:
             ledger.put_skip(Skip(name, now, now, 1, SkipReason.OVERLAP, now), request.actor)
             continue
+        if same_work(ledger, record.job, None, now) is not None:
+            ledger.put_skip(Skip(name, now, now, 1, SkipReason.UNIQUE, now), request.actor)
+            continue
         make_room(ledger, record.job, now, request.actor)
         run = Run(
             id=new_id(now),
@@ -281,6 +288,7 @@ def boot(
             due_at=now,
             queued_at=now,
             priority=record.job.priority,
+            unique_key=unique_key(record.job, None),
         )
         ledger.put_run(run, request.actor)
         runs.append(run)

@@ -73,4 +73,5 @@ def _again(ledger: Ledger, old: Run, now: datetime, run: RunId) -> Run:
         failure=old.failure,
         checkpoint=old.checkpoint,
         retry_of=old.id,
+        unique_key=old.unique_key,
     )

@@ -133,7 +133,8 @@ class Run:
     attempt, 0 before it; of the attempts that ended, `failures` failed and `crashes` were LOST.
     An attempt that is `timed_out` was asked to end; one that is `abandoned` did not, and its slot
     was given to others. `fence` grows with every attempt that starts on this store. `checkpoint` is
-    JSON that the callable left for its next attempt. `retry_of` names the run that this one does
+    JSON that the callable left for its next attempt. Runs of one `unique_key` are the same piece of
+    work. `retry_of` names the run that this one does
     again. `dismissed_at` is when a DEAD run left the dead-letter queue.
     """
 
@@ -164,6 +165,7 @@ class Run:
     node: str = ""
     pid: int = 0
     checkpoint: str | None = None
+    unique_key: str | None = None
     retry_of: RunId | None = None
     dismissed_at: datetime | None = None
 

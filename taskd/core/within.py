@@ -15,7 +15,7 @@ from taskd.errors import Conflict
 def mark(ledger: Ledger, request: Marked, now: datetime) -> bool:
     """Make a mark and return whether it is the first of its name."""
     _check_is_under_way(ledger, request.run, request.attempt)
-    if ledger.is_marked(request.scope, request.mark):
+    if ledger.known.is_marked(request.scope, request.mark):
         return False
     ledger.put_mark(Mark(request.scope, request.mark, request.run, now))
     return True

@@ -17,6 +17,7 @@ from taskd.core.retry import (
     RetryPolicy,
 )
 from taskd.core.run import MICROSECOND
+from taskd.core.unique import OnConflict, Scope, Unique
 from taskd.stores.timing import timing_from, timing_values
 
 
@@ -34,6 +35,8 @@ def definition(job: Job) -> dict[str, object]:
         "executor": (job.executor.value, Executor.THREAD.value),
     }
     values |= {key: value for key, (value, default) in optional.items() if value != default}
+    if job.unique is not None:
+        values["unique"] = _unique(job.unique)
     if job.timeout is not None:
         values["timeout"] = job.timeout // MICROSECOND
     if job.kill_grace != KILL_GRACE:
@@ -63,6 +66,7 @@ def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
         overlap=Overlap(values.get("overlap", Overlap.SKIP.value)),
         max_instances=values.get("max_instances"),
         executor=Executor(values.get("executor", Executor.THREAD.value)),
+        unique=_unique_from(values["unique"]) if "unique" in values else None,
         timeout=values["timeout"] * MICROSECOND if "timeout" in values else None,
         kill_grace=(values["kill_grace"] * MICROSECOND if "kill_grace" in values else KILL_GRACE),
         failure=failure_from(values["failure"]) if "failure" in values else DEFAULT_FAILURE,
@@ -111,4 +115,22 @@ def failure_from(values: dict[str, Any]) -> FailurePolicy:
         retry=RetryPolicy(**retry),
         on_crash=OnCrash(values["on_crash"]),
         max_crashes=values["max_crashes"],
+    )
+
+
+def _unique(unique: Unique) -> dict[str, object]:
+    return {
+        "key": unique.key,
+        "scope": unique.scope.value,
+        "period": None if unique.period is None else unique.period // MICROSECOND,
+        "on_conflict": unique.on_conflict.value,
+    }
+
+
+def _unique_from(values: dict[str, Any]) -> Unique:
+    return Unique(
+        key=values["key"],
+        scope=Scope(values["scope"]),
+        period=None if values["period"] is None else values["period"] * MICROSECOND,
+        on_conflict=OnConflict(values["on_conflict"]),
     )

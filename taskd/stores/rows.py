@@ -84,6 +84,7 @@ RUN_COLUMNS: Final = [
     "node",
     "pid",
     "checkpoint",
+    "unique_key",
     "retry_of",
     "dismissed_at",
 ]
@@ -210,6 +211,7 @@ def run_row(run: Run) -> Row:
         run.node,
         run.pid,
         run.checkpoint,
+        run.unique_key,
         run.retry_of,
         _stored(run.dismissed_at),
     )
@@ -246,6 +248,7 @@ def run_from(row: Columns) -> Run:
         node=row["node"],
         pid=row["pid"],
         checkpoint=row["checkpoint"],
+        unique_key=row["unique_key"],
         retry_of=row["retry_of"],
         dismissed_at=_instant(row["dismissed_at"]),
     )

@@ -60,6 +60,7 @@ LOAD_QUEUED = (
     "WHERE job IS NULL AND crashes = 0 AND state = 'QUEUED' ORDER BY rank, id LIMIT ?"
 )
 FIND_MARK = "SELECT 1 FROM marks WHERE scope = ? AND key = ?"
+FIND_LATEST = "SELECT * FROM runs WHERE unique_key = ? ORDER BY id DESC LIMIT 1"
 FIND_RECEIPT = "SELECT * FROM receipts WHERE key = ?"
 FIND_RUN = "SELECT * FROM runs WHERE id = ?"
 FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND scheduled_at = ?"
@@ -144,6 +145,9 @@ class SqliteStore:
                 runs=self.find((*wanted.runs, *named)),
                 marks=tuple(m for m in wanted.marks if self._db.execute(FIND_MARK, m).fetchone()),
                 receipts=receipts,
+                latest=tuple(
+                    run for key in wanted.unique_keys for run in self._runs(FIND_LATEST, key)
+                ),
             )
 
     @contextmanager

@@ -16,7 +16,13 @@ from tests.simulation.witness import SAME_FILE, Rule
 from tests.simulation.world import World, refusals
 
 # What nothing in this script leads to.
-NEVER_YET = {RunState.RETRYING, RunState.SKIPPED, Outcome.TIMED_OUT, Outcome.ABANDONED}
+NEVER_YET = {
+    SkipReason.UNIQUE,
+    RunState.RETRYING,
+    RunState.SKIPPED,
+    Outcome.TIMED_OUT,
+    Outcome.ABANDONED,
+}
 
 
 def meddled_world(store: Path, seed: int, time: timedelta) -> World:

@@ -13,6 +13,7 @@ from taskd.config.shape import Flaw
 from taskd.core.cron import Cron
 from taskd.core.job import Job, Overlap, Source
 from taskd.core.schedule import At, Every, Mode
+from taskd.core.unique import OnConflict, Scope, Unique
 from tests.unit.config.toml_documents import values
 
 CALL = {"call": "myapp.health:ping"}
@@ -252,3 +253,34 @@ def test_an_overlap_that_cannot_be_is_refused(wrong: dict[str, object], key: str
     with pytest.raises(InvalidEntry) as refusal:
         job_from_entry("job", {"call": "work:f", **wrong}, source=Source.FILE, timezone="UTC")
     assert [flaw.path[0] for flaw in refusal.value.problems] == [key]
+
+
+def test_a_job_says_which_of_its_runs_are_the_same_work() -> None:
+    table = {"key": "{region}", "scope": "period", "period": "1h", "on_conflict": "error"}
+    entry = {"call": "work:f", "unique": table}
+    unique = job_from_entry("job", entry, source=Source.FILE, timezone="UTC").unique
+    assert unique == Unique(
+        key="{region}",
+        scope=Scope.PERIOD,
+        period=timedelta(hours=1),
+        on_conflict=OnConflict.ERROR,
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ({"keys": "a"}, "unique.keys"),
+        ({"scope": "always"}, "unique.scope"),
+        ({"scope": "period", "period": 5}, "unique.period"),
+        ({"key": 7}, "unique.key"),
+    ],
+)
+def test_a_table_of_uniqueness_that_cannot_be_is_refused(
+    table: dict[str, object], key: str
+) -> None:
+    with pytest.raises(InvalidEntry) as refusal:
+        job_from_entry(
+            "job", {"call": "work:f", "unique": table}, source=Source.FILE, timezone="UTC"
+        )
+    assert [flaw.key for flaw in refusal.value.problems] == [key]

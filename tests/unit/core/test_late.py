@@ -181,4 +181,4 @@ def test_a_policy_that_cannot_be_is_refused(key: str, policy) -> None:  # type: 
 
 
 def test_the_reasons_of_skips_are_those_of_the_contract() -> None:
-    assert {*SkipReason} == {"misfire", "overlap", "paused", "stopped", "calendar"}
+    assert {*SkipReason} == {*("misfire", "overlap", "paused", "stopped", "calendar", "unique")}

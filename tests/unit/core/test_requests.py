@@ -205,7 +205,7 @@ def test_a_run_that_has_ended_cannot_be_stopped() -> None:
     (run,) = driver.runs
     again = RunStopped(run=run)
     assert isinstance(driver.turn(again, again).replies[1].error, Conflict)
-    assert driver.engine.wants([again]).runs == (run,)
+    assert driver.engine.wants([again], NOON).runs == (run,)
     assert isinstance(driver.turn(Found((driver.runs[run],)), again).replies[0].error, Conflict)
     assert not driver.last.changes
 

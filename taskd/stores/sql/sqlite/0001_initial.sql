@@ -48,6 +48,7 @@ CREATE TABLE runs (
   node         TEXT NOT NULL,
   pid          INTEGER NOT NULL,
   checkpoint   TEXT,
+  unique_key   TEXT,
   retry_of     TEXT,
   dismissed_at INTEGER
 ) STRICT, WITHOUT ROWID;
@@ -61,6 +62,7 @@ CREATE INDEX runs_queued ON runs (rank, id)
 CREATE INDEX runs_live ON runs (job)
   WHERE (job IS NOT NULL OR crashes > 0)
     AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING');
+CREATE INDEX runs_unique ON runs (unique_key, id) WHERE unique_key IS NOT NULL;
 CREATE INDEX runs_dead ON runs (id) WHERE state = 'DEAD' AND dismissed_at IS NULL;
 
 -- For readers: newest first of a state or a job, and whatever was due since an instant.
