@@ -9,6 +9,7 @@ from typing import Final
 
 from taskd.core.ports import Clock, Keep, Store
 from taskd.core.run import MICROSECOND
+from taskd.core.zones import EPOCH
 from taskd.errors import StoreError
 
 logger = logging.getLogger("taskd.loop")
@@ -17,6 +18,8 @@ FIRST: Final = timedelta(seconds=30)  # after the start: others have more to do 
 EVERY: Final = timedelta(hours=1)  # from the end of a sweep to the next
 PAUSE: Final = timedelta(milliseconds=50)  # between steps, for those who run
 LONGEST_STEP_S: Final = 0.010  # half of what a due run may have to wait for
+JUMP: Final = timedelta(hours=1)  # forward, of the wall clock
+DISTRUST: Final = timedelta(days=1)  # for somebody to set a clock right that jumped
 BATCH: Final = 100
 LARGEST_BATCH: Final = 2000
 
@@ -24,7 +27,8 @@ LARGEST_BATCH: Final = 2000
 class Housekeeper:
     """Sweeps the store every hour, and whenever it is asked to. The loop's thread calls it.
 
-    It begins a sweep when the loop is awake in any case: where nothing happens nothing grows.
+    It begins a sweep when the loop is awake in any case: where nothing happens nothing grows. It
+    waits a day when the wall clock has jumped forward, which makes everything look old.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -32,6 +36,7 @@ class Housekeeper:
         self._clock = clock
         self._due = clock.elapsed() + FIRST.total_seconds()
         self._is_under_way = False
+        self._offset = self._wall_offset()
         self._batch = BATCH
         self._asked: list[Future[object]] = []
 
@@ -49,7 +54,7 @@ class Housekeeper:
     def step(self, keep: Keep) -> None:
         """Take the next step if it is due."""
         began = self._clock.elapsed()
-        if began < self._due:
+        if began < self._due or self._has_jumped():
             return
         try:
             goes_on = self._store.prune(self._clock.now(), keep, self._batch)
@@ -68,6 +73,19 @@ class Housekeeper:
             self._due = self._clock.elapsed() + pause.total_seconds()
         else:
             self._end(None)
+
+    def _has_jumped(self) -> bool:
+        """Whether the wall clock was set far forward since the last look; then wait."""
+        before, self._offset = self._offset, self._wall_offset()
+        if self._offset - before < JUMP or self._asked:
+            return False
+        logger.warning("the clock has jumped forward: old runs are kept for a day longer")
+        self._due = self._clock.elapsed() + DISTRUST.total_seconds()
+        self._is_under_way = False
+        return True
+
+    def _wall_offset(self) -> timedelta:
+        return self._clock.now() - EPOCH - timedelta(seconds=self._clock.elapsed())
 
     def _end(self, error: StoreError | None) -> None:
         self._is_under_way = False
