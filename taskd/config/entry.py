@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from taskd.config import values
-from taskd.config.keys import INTERVAL_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
+from taskd.config.failure import flaw_of, retention_from_table, retry_from_table, table_flaws
+from taskd.config.keys import INTERVAL_KEYS, NESTED_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
 from taskd.config.shape import Flaw, choice, parse, shown
 from taskd.core.cron import Cron
 from taskd.core.job import Call, Executor, Job, JobName, Source
+from taskd.core.retention import Retention
+from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
 from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.errors import InvalidJob, TaskdError
 
@@ -26,45 +30,44 @@ class InvalidEntry(TaskdError):
         super().__init__("; ".join(f"{name}.{flaw.key}: {flaw.message}" for flaw in problems))
 
 
-def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, timezone: str) -> Job:
+def job_from_entry(
+    name: str,
+    entry: Mapping[str, object],
+    *,
+    source: Source,
+    timezone: str,
+    categories: Collection[str] = (),
+) -> Job:
     """The job called `name` that `entry`, a table with the keys of jobs.toml, defines.
 
-    `timezone` is the zone of a job that names none. `at` may be an RFC 3339 text, for JSON has no
-    datetimes; a local one is on the clocks of the job's zone.
+    `timezone` is the zone of a job that names none, `categories` are those of failures. `at` may be
+    an RFC 3339 text, for JSON has no datetimes; a local one is on the clocks of the job's zone.
 
     Raises:
         InvalidEntry: with every problem of the entry.
     """
     shape, flaws = parse(_JobEntry, entry)
     flaws += [*job_key_flaws(entry), *_missing_call(entry), *_trigger_flaws(entry)]
-    wrong = {flaw.path[0] for flaw in flaws}
+    wrong = {str(flaw.path[0]) for flaw in flaws}
+    failure, kept, more = _policies(shape, categories)
+    flaws += more
     schedule = None
     try:
         if not wrong & {*TRIGGERS, *INTERVAL_KEYS, "timezone"}:
             schedule = _schedule(name, shape, timezone)
     except InvalidJob as refusal:
-        flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
+        flaws.append(flaw_of(refusal))
+    carry = shape.carry and not wrong & {"args", "carry"}
     try:
-        job = Job(
-            name=JobName(name),
-            call=Call(shape.call, tuple(shape.args), shape.kwargs),
-            schedule=schedule,
-            source=source,
-            description=shape.description,
-            tags=tuple(shape.tags),
-            enabled=shape.enabled,
-            priority=shape.priority,
-            carry=shape.carry and not wrong & {"args", "carry"},
-            executor=shape.executor,
-        )
+        job = replace(_job(name, shape, source), schedule=schedule, carry=carry)
     except InvalidJob as refusal:
-        flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
+        flaws.append(flaw_of(refusal))
     if flaws:
         raise InvalidEntry(name, flaws)
-    return job
+    return replace(job, failure=failure, retention=kept)
 
 
-def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
+def default_flaws(defaults: Mapping[str, object], categories: Collection[str] = ()) -> list[Flaw]:
     """What is wrong with [defaults], whichever job inherits it."""
     _, flaws = parse(_JobEntry, defaults)
     own = [
@@ -72,14 +75,40 @@ def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
         for key in ("call", *TRIGGERS)
         if key in defaults
     ]
-    return [*job_key_flaws(defaults), *own, *flaws]
+    nested = [
+        flaw
+        for key in NESTED_KEYS
+        if isinstance(table := defaults.get(key), dict)
+        for flaw in table_flaws(key, table, categories)
+    ]
+    return [*job_key_flaws(defaults), *own, *flaws, *nested]
 
 
 def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict[str, object]:
-    """`entry` over the `defaults`; those of intervals reach only the jobs that have one."""
+    """`entry` over the `defaults`, key by key; those of intervals reach only jobs that have one."""
     unused = () if "every" in entry else INTERVAL_KEYS
     inherited = {key: value for key, value in defaults.items() if key not in unused}
-    return inherited | dict(entry)
+    whole = inherited | dict(entry)
+    for key in NESTED_KEYS:
+        default, own = inherited.get(key), entry.get(key)
+        if isinstance(default, Mapping) and isinstance(own, Mapping):
+            whole[key] = {**default, **own}
+    return whole
+
+
+def _job(name: str, shape: _JobEntry, source: Source) -> Job:
+    """The job as far as each key says its part of it alone."""
+    return Job(
+        name=JobName(name),
+        call=Call(shape.call, tuple(shape.args), shape.kwargs),
+        source=source,
+        description=shape.description,
+        tags=tuple(shape.tags),
+        enabled=shape.enabled,
+        priority=shape.priority,
+        executor=shape.executor,
+        pause_after_failures=shape.pause_after_failures,
+    )
 
 
 def _target(value: object) -> str:
@@ -108,6 +137,16 @@ def _trigger_flaws(entry: Mapping[str, object]) -> list[Flaw]:
             if key in entry
         ]
     return flaws
+
+
+def _policies(
+    shape: _JobEntry, categories: Collection[str]
+) -> tuple[FailurePolicy, Retention, list[Flaw]]:
+    """What follows a failure, how long runs are kept, and what is wrong with either."""
+    retry, flaws = retry_from_table(shape.retry, categories)
+    kept, more = retention_from_table(shape.retention)
+    policy = FailurePolicy(retry=retry, on_crash=shape.on_crash, max_crashes=shape.max_crashes)
+    return policy, kept, [*flaws, *more]
 
 
 def _schedule(name: str, shape: _JobEntry, default_timezone: str) -> Schedule | None:
@@ -144,3 +183,10 @@ class _JobEntry(BaseModel):
     priority: Annotated[int, PlainValidator(values.priority)] = 0
     carry: bool = False
     executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD
+    retry: dict[str, object] = {}
+    on_crash: Annotated[OnCrash, PlainValidator(lambda value: choice(OnCrash, value))] = (
+        OnCrash.RETRY
+    )
+    max_crashes: Annotated[int, Field(ge=1, le=MOST_CRASHES)] = DEFAULT_FAILURE.max_crashes
+    pause_after_failures: Annotated[int | None, Field(ge=1)] = None
+    retention: dict[str, object] = {}

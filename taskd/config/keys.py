@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from taskd.config.shape import NOT_SUPPORTED, Flaw, nearest
@@ -18,8 +19,19 @@ JOB_KEYS: Final = frozenset(
         *TRIGGERS,
         *INTERVAL_KEYS,
         *("timezone", "priority", "carry", "executor"),
+        *("retry", "on_crash", "max_crashes", "pause_after_failures", "retention"),
     )
 )
+NESTED_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "retry": frozenset(
+        (
+            *("max_attempts", "backoff", "initial", "max_delay", "jitter"),
+            *("max_elapsed", "retry_on", "give_up_on"),
+        )
+    ),
+    "retention": frozenset(("success", "failed")),
+}
+"""Keys of a job that are tables, and the keys of these; [defaults] is inherited key by key."""
 LATER_JOB_KEYS: Final = frozenset(
     (
         *("command", "shell", "env", "cwd"),
@@ -27,9 +39,8 @@ LATER_JOB_KEYS: Final = frozenset(
         *("dst_gap", "dst_overlap", "day_match", "jitter", "start_at", "end_at", "max_runs"),
         *("exclude", "misfire_grace_time", "catchup", "catchup_limit"),
         *("overlap", "max_instances", "queue"),
-        *("retry", "on_crash", "max_crashes", "pause_after_failures"),
         *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
-        *("unique", "retention", "capture_output", "output_limit"),
+        *("unique", "capture_output", "output_limit"),
     )
 )
 DAEMON_KEYS: Final = frozenset(
@@ -38,8 +49,8 @@ DAEMON_KEYS: Final = frozenset(
         *("shutdown_grace", "include", "reload"),
     )
 )
-TABLES: Final = frozenset(("daemon", "defaults", "jobs"))
-LATER_TABLES: Final = frozenset(("queues", "calendars", "categories"))
+TABLES: Final = frozenset(("daemon", "defaults", "jobs", "categories"))
+LATER_TABLES: Final = frozenset(("queues", "calendars"))
 
 # What other schedulers (cron, APScheduler, Celery, Sidekiq, Kubernetes) call it.
 SYNONYMS: Final[Mapping[str, str]] = {
@@ -68,9 +79,23 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "start_date": "start_at",
     "end_date": "end_at",
 }
+NESTED_SYNONYMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "retry": {
+        **dict.fromkeys(("max_retries", "retries", "attempts", "max"), "max_attempts"),
+        **dict.fromkeys(("delay", "interval", "wait", "min_delay"), "initial"),
+        **dict.fromkeys(("on", "exceptions", "autoretry_for"), "retry_on"),
+        **dict.fromkeys(("except", "dont_autoretry_for", "abort_on"), "give_up_on"),
+        **dict.fromkeys(("timeout", "max_time", "deadline"), "max_elapsed"),
+    },
+    "retention": {
+        **dict.fromkeys(("successful", "succeeded", "completed"), "success"),
+        **dict.fromkeys(("failure", "error", "dead"), "failed"),
+    },
+}
 TABLE_SYNONYMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("job", "tasks", "task", "schedules"), "jobs"),
     **dict.fromkeys(("default",), "defaults"),
+    **dict.fromkeys(("category", "failures", "exceptions"), "categories"),
     **dict.fromkeys(("taskd", "settings", "scheduler", "server"), "daemon"),
 }
 DAEMON_SYNONYMS: Final[Mapping[str, str]] = {
@@ -86,6 +111,12 @@ DAEMON_SYNONYMS: Final[Mapping[str, str]] = {
 def job_key_flaws(entry: Iterable[str]) -> list[Flaw]:
     """What is wrong with the keys of a job entry."""
     return _key_flaws(entry, JOB_KEYS, LATER_JOB_KEYS, SYNONYMS)
+
+
+def nested_key_flaws(key: str, table: Iterable[str]) -> list[Flaw]:
+    """What is wrong with the keys of the table that is the value of `key` of a job."""
+    flaws = _key_flaws(table, NESTED_KEYS[key], frozenset(), NESTED_SYNONYMS[key])
+    return [replace(flaw, path=(key, *flaw.path)) for flaw in flaws]
 
 
 def daemon_key_flaws(table: Iterable[str]) -> list[Flaw]:

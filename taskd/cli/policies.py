@@ -1,0 +1,87 @@
+"""Policies: the flags of `taskd add` that are named as the keys of jobs.toml.
+
+``retry.max_attempts`` is ``--retry-max-attempts``: a dash for each dot and each underscore. What
+was typed goes to the daemon as it is, and there is judged as if it stood in the file.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeAlias
+
+import typer
+
+Typed: TypeAlias = str | int | list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A key of jobs.toml, what its value is on the command line, and what the help says of it."""
+
+    key: str
+    kind: Any
+    metavar: str
+    help: str
+    short: str = ""
+
+    @property
+    def flags(self) -> list[str]:
+        """The flag named as the key, and a shorter one where the key says a word twice."""
+        return [f"--{self.key.replace('.', '-').replace('_', '-')}", *filter(None, [self.short])]
+
+
+POLICIES: Final = (
+    Policy("description", str, "TEXT", "For people."),
+    Policy("timezone", str, "ZONE", "Europe/Berlin"),
+    Policy("mode", str, "MODE", "fixed-rate, fixed-delay"),
+    Policy("retry.max_attempts", int, "N", "Attempts in all; 1: no retries."),
+    Policy("retry.backoff", str, "WORD", "fixed, linear, exponential"),
+    Policy("retry.initial", str, "DURATION", "The first delay."),
+    Policy("retry.max_delay", str, "DURATION", "The longest delay."),
+    Policy("retry.jitter", str, "WORD", "none, full, equal"),
+    Policy("retry.max_elapsed", str, "DURATION", "No attempt starts later after the first."),
+    Policy("retry.retry_on", list[str], "CLASS", "Retry these alone; may repeat.", "--retry-on"),
+    Policy("retry.give_up_on", list[str], "CLASS", "Never these; may repeat.", "--give-up-on"),
+    Policy("on_crash", str, "WORD", "retry, fail: when the process died"),
+    Policy("max_crashes", int, "N", "Crashes after which a run is DEAD."),
+    Policy("pause_after_failures", int, "N", "Pause after so many bad runs in a row."),
+    Policy("retention.success", str, "DURATION", "How long runs that went well are kept."),
+    Policy("retention.failed", str, "DURATION", "How long runs that failed are kept."),
+)
+
+
+def with_policies(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give `verb` a flag for each policy, in the place of its ``**policies``, named by its key."""
+    signature = inspect.signature(verb, eval_str=True)
+    *own, rest = signature.parameters.values()
+    assert rest.kind is inspect.Parameter.VAR_KEYWORD
+    flags = [
+        inspect.Parameter(
+            policy.key.replace(".", "__"),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                policy.kind | None,
+                typer.Option(*policy.flags, metavar=policy.metavar, help=policy.help),
+            ],
+        )
+        for policy in POLICIES
+    ]
+    verb.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
+    return verb
+
+
+def nested(policies: Mapping[str, Typed]) -> dict[str, object]:
+    """The policies that were typed, as an entry of jobs.toml holds them."""
+    entry: dict[str, Any] = {}
+    for name, typed in policies.items():
+        if typed is None:
+            continue
+        table, _, key = name.partition("__")
+        if key:
+            entry.setdefault(table, {})[key] = typed
+        else:
+            entry[table] = typed
+    return entry
