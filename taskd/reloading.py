@@ -13,7 +13,7 @@ from threading import Event, Thread
 from typing import cast
 
 from taskd.clock import monotonic_usec
-from taskd.config.check import check_code
+from taskd.config.check import check_code, faults_of, problem_of
 from taskd.config.load import Configuration, load
 from taskd.config.positions import dotted
 from taskd.config.report import render
@@ -24,6 +24,7 @@ from taskd.core.messages import Booted, JobsDefined
 from taskd.core.record import JobRecord
 from taskd.crashpoints import crash_point
 from taskd.errors import ConfigError, Problem, Stopped, TaskdError
+from taskd.executors.categories import by_class
 from taskd.executors.loaded_code import LoadedCode
 from taskd.scheduler import Scheduler
 from taskd.systemd import Notifier
@@ -82,6 +83,7 @@ class Reloader:
 
     def start(self) -> None:
         """Make the first reading the set, start the scheduler on it, and follow the files."""
+        self._scheduler.executor.categories = by_class(self.configuration.categories)
         _import_from(self.configuration)
         defined = self._define(self.configuration)
         booted = self._scheduler.inbox.ask(Booted(actor="boot"))
@@ -111,7 +113,7 @@ class Reloader:
 
     def problem_of(self, job: Job) -> str | None:
         """Return why the runs of a job will fail, or run old code, as things stand."""
-        fault = self._faults.get(dotted(("jobs", job.name)))
+        fault = self._faults.get(job.name)
         return fault or old_code(job, self._scheduler.executor.code)
 
     # -- the thread ------------------------------------------------------------------------------
@@ -144,10 +146,10 @@ class Reloader:
 
     def _look_at_code(self) -> None:
         """At start a problem of code faults its job alone, and need not hold up the others."""
-        problems = check_code(self.configuration)
-        self._faults = {problem.key.rpartition(".")[0]: problem.message for problem in problems}
-        for problem in problems:
-            self._say(render(problem))
+        faults = faults_of(self.configuration)
+        self._faults = {fault.job: fault.message for fault in reversed(faults)}
+        for fault in faults:
+            self._say(render(problem_of(self.configuration, fault)))
 
     def _look_again(self) -> None:
         """See what changed between the first reading and the watch."""
@@ -214,6 +216,7 @@ class Reloader:
             if getattr(old, key) != getattr(new, key):
                 logger.warning("daemon.%s takes effect with the next start", key)
         self.configuration = configuration
+        self._scheduler.executor.categories = by_class(configuration.categories)
         self._warn()
         _import_from(configuration)
         self._watch(configuration)

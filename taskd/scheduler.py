@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
 from taskd.binding import bind, one_time_task, periodic_job
@@ -23,6 +22,7 @@ from taskd.core.ports import Clock
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import Run
 from taskd.errors import Stopped
+from taskd.executors.categories import Categories, by_class
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.threads import Threads
 from taskd.ids import new_id
@@ -48,9 +48,11 @@ class Scheduler(AsyncTwins):
     `workers` is how many tasks run at once. `durability` is ``"full"`` (what was acknowledged
     survives a power loss) or ``"normal"`` (a crash of the process). A relative store path begins at
     `folder`. `clock` is for tests: see `taskd.testing`. `on_end` is told of each finished run, on a
-    thread that must not be held up.
+    thread that must not be held up. `categories` names kinds of failures, each with its classes of
+    exceptions or their names: ``{"transient": [ConnectionError, "requests.exceptions.Timeout"]}``.
 
     Raises:
+        InvalidJob: An exception class is in two categories.
         StoreLocked: Another process has the store.
         StoreUnusable: The store cannot be served.
     """
@@ -64,7 +66,9 @@ class Scheduler(AsyncTwins):
         folder: Path | None = None,
         clock: Clock | None = None,
         on_end: Callable[[Run], None] = lambda _: None,
+        categories: Categories | None = None,
     ) -> None:
+        self._categories = by_class(categories or {})
         self.clock: Clock = clock or SystemClock()
         self._store = open_store(store, folder=folder, full_durability=durability == "full")
         self.objects: Objects | None = Objects() if self._store.path is None else None
@@ -80,7 +84,7 @@ class Scheduler(AsyncTwins):
         self.inbox = self._loop.inbox
 
     def _make_executor(self, inbox: Inbox) -> Threads:
-        self.executor = Threads(inbox, self.clock.now, self.objects)
+        self.executor = Threads(inbox, self.clock.now, self.objects, self._categories)
         return self.executor
 
     def _ended(self, on_end: Callable[[Run], None], run: Run) -> None:
@@ -249,12 +253,7 @@ class Scheduler(AsyncTwins):
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.shutdown()
 
     # -- for the handle, the API and the daemon ---------------------------------------------------

@@ -1,65 +1,109 @@
-"""The flags of `add` for a job's policies, named as the keys of jobs.toml."""
+"""Policies: the flags of `taskd add` that are named as the keys of jobs.toml.
+
+``retry.max_attempts`` is ``--retry-max-attempts``: a dash for each dot and each underscore. What
+was typed goes to the daemon as it is, and there is judged as if it stood in the file.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
-from taskd.cli.app import DayMatchRule, DstGapRule, DstOverlapRule
 from taskd.cli.values import iso
 
-FLAGS: Final[dict[str, Any]] = {
-    "mode": Annotated[str | None, typer.Option(metavar="MODE", help="fixed-rate, fixed-delay")],
-    "on": Annotated[list[str] | None, typer.Option(metavar="EVENT", help="boot")],
-    "dst_gap": DstGapRule,
-    "dst_overlap": DstOverlapRule,
-    "day_match": DayMatchRule,
-    "jitter": Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Start up to so much later.")
-    ],
-    "start_at": Annotated[str | None, typer.Option(metavar="TIME", help="Not due before it.")],
-    "end_at": Annotated[str | None, typer.Option(metavar="TIME", help="Not due from it on.")],
-    "max_runs": Annotated[int | None, typer.Option(metavar="N", help="Finished after so many.")],
-    "exclude": Annotated[
-        list[str] | None, typer.Option(metavar="CALENDAR", help="Skip the days of it.")
-    ],
-    "misfire_grace_time": Annotated[
-        str | None, typer.Option(metavar="DURATION", help="How late it may run; or inf.")
-    ],
-    "catchup": Annotated[
-        Literal["latest", "all", "skip"] | None, typer.Option(help="What runs of what was missed.")
-    ],
-    "catchup_limit": Annotated[
-        int | None, typer.Option(metavar="N", help="At most so many of all.")
-    ],
-    "overlap": Annotated[
-        Literal["skip", "buffer-one", "buffer-all", "cancel-other", "terminate-other", "allow"]
-        | None,
-        typer.Option(help="What becomes of a run that meets another."),
-    ],
-    "max_instances": Annotated[int | None, typer.Option(metavar="N", help="How many run at once.")],
-}
+Typed: TypeAlias = str | int | list[str] | None
 
 
-def policy_flags(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give `verb` these flags; it gets them as `policies`, those that were typed alone."""
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A key of jobs.toml, what its value is on the command line, and what the help says of it."""
 
-    @wraps(verb)
-    def with_flags(**given: Any) -> None:
-        typed = {key: value for key in FLAGS if (value := given.pop(key)) is not None}
-        for key in ("start_at", "end_at"):
-            if key in typed:
-                typed[key] = iso(typed[key], f"--{key.replace('_', '-')}")
-        verb(**given, policies=typed)
+    key: str
+    kind: Any
+    metavar: str
+    help: str
+    short: str = ""
 
+    @property
+    def flags(self) -> list[str]:
+        """The flag named as the key, and a shorter one where the key says a word twice."""
+        return [f"--{self.key.replace('.', '-').replace('_', '-')}", *filter(None, [self.short])]
+
+
+POLICIES: Final = (
+    Policy("description", str, "TEXT", "For people."),
+    Policy("timezone", str, "ZONE", "Europe/Berlin"),
+    Policy("mode", str, "MODE", "fixed-rate, fixed-delay"),
+    Policy("on", list[str], "EVENT", "boot"),
+    Policy("dst_gap", str, "WORD", "next, skip"),
+    Policy("dst_overlap", str, "WORD", "first, last, both"),
+    Policy("day_match", str, "WORD", "or, and"),
+    Policy("jitter", str, "DURATION", "Start up to so much later."),
+    Policy("start_at", str, "TIME", "Not due before it."),
+    Policy("end_at", str, "TIME", "Not due from it on."),
+    Policy("max_runs", int, "N", "Finished after so many."),
+    Policy("exclude", list[str], "CALENDAR", "Skip the days of it; may repeat."),
+    Policy("misfire_grace_time", str, "DURATION", "How late it may run; or inf."),
+    Policy("catchup", str, "WORD", "latest, all, skip: what runs of what was missed"),
+    Policy("catchup_limit", int, "N", "At most so many of all."),
+    Policy("overlap", str, "WORD", "skip, buffer-one, buffer-all, cancel-other, ..."),
+    Policy("max_instances", int, "N", "How many run at once."),
+    Policy("unique.key", str, "TEXT", "Runs of one key are the same work: {region}."),
+    Policy("unique.scope", str, "WORD", "pending, incomplete, period"),
+    Policy("unique.period", str, "DURATION", "How long a run stands for its work."),
+    Policy("unique.on_conflict", str, "WORD", "skip, replace, error"),
+    Policy("retry.max_attempts", int, "N", "Attempts in all; 1: no retries."),
+    Policy("retry.backoff", str, "WORD", "fixed, linear, exponential"),
+    Policy("retry.initial", str, "DURATION", "The first delay."),
+    Policy("retry.max_delay", str, "DURATION", "The longest delay."),
+    Policy("retry.jitter", str, "WORD", "none, full, equal"),
+    Policy("retry.max_elapsed", str, "DURATION", "No attempt starts later after the first."),
+    Policy("retry.retry_on", list[str], "CLASS", "Retry these alone; may repeat.", "--retry-on"),
+    Policy("retry.give_up_on", list[str], "CLASS", "Never these; may repeat.", "--give-up-on"),
+    Policy("on_crash", str, "WORD", "retry, fail: when the process died"),
+    Policy("max_crashes", int, "N", "Crashes after which a run is DEAD."),
+    Policy("pause_after_failures", int, "N", "Pause after so many bad runs in a row."),
+    Policy("retention.success", str, "DURATION", "How long runs that went well are kept."),
+    Policy("retention.failed", str, "DURATION", "How long runs that failed are kept."),
+)
+
+
+def with_policies(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give `verb` a flag for each policy, in the place of its ``**policies``, named by its key."""
     signature = inspect.signature(verb, eval_str=True)
-    own = [each for each in signature.parameters.values() if each.name != "policies"]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    more = [inspect.Parameter(key, kind, default=None, annotation=FLAGS[key]) for key in FLAGS]
-    with_flags.__signature__ = signature.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {each.name: each.annotation for each in [*own, *more]}
-    return with_flags
+    *own, rest = signature.parameters.values()
+    assert rest.kind is inspect.Parameter.VAR_KEYWORD
+    flags = [
+        inspect.Parameter(
+            policy.key.replace(".", "__"),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                policy.kind | None,
+                typer.Option(*policy.flags, metavar=policy.metavar, help=policy.help),
+            ],
+        )
+        for policy in POLICIES
+    ]
+    verb.__signature__ = signature.replace(parameters=[*own, *flags])  # type: ignore[attr-defined]
+    return verb
+
+
+def nested(policies: Mapping[str, Typed]) -> dict[str, object]:
+    """The policies that were typed, as an entry of jobs.toml holds them."""
+    entry: dict[str, Any] = {}
+    for name, typed in policies.items():
+        if typed is None:
+            continue
+        if name in ("start_at", "end_at"):
+            typed = iso(str(typed), f"--{name.replace('_', '-')}")
+        table, _, key = name.partition("__")
+        if key:
+            entry.setdefault(table, {})[key] = typed
+        else:
+            entry[table] = typed
+    return entry

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskd.clock import SystemClock
@@ -49,6 +50,12 @@ def moment(instant: str) -> str:
     if abs(then - now) < timedelta(minutes=1):
         return relative(instant)
     return f"{_day(then.date(), now.date())} {then:%H:%M} {then:%Z}"
+
+
+def next_run(reply: Mapping[str, Any]) -> str:
+    """The next run of a job that was added or resumed, to end a sentence; empty for none."""
+    due_at = reply.get("next_due_at")
+    return f", next run {moment(due_at)}" if due_at else ""
 
 
 def took(seconds: float | None) -> str:

@@ -24,21 +24,32 @@ def check(path: Path) -> Configuration:
 
 
 def check_code(configuration: Configuration) -> tuple[Problem, ...]:
-    """The problems of the callables of `configuration`; `Problem.key` is ``jobs.NAME.KEY``.
+    """The problems of the code that `configuration` names; `Problem.key` is ``jobs.NAME.KEY``.
 
     Blocks until every module was imported, up to 5 s for each that hangs.
     """
-    faults = probe(configuration.jobs, configuration.settings.python_path)
-    return tuple(_problem(configuration, fault) for fault in faults)
+    return tuple(problem_of(configuration, fault) for fault in faults_of(configuration))
 
 
-def _problem(configuration: Configuration, fault: Fault) -> Problem:
-    place = configuration.place(fault.job, fault.key)
+def faults_of(configuration: Configuration) -> list[Fault]:
+    """The faults behind the problems of `check_code`, with the name of the job of each."""
+    path = configuration.settings.python_path
+    return probe(configuration.jobs, path, categories=configuration.categories)
+
+
+def problem_of(configuration: Configuration, fault: Fault) -> Problem:
+    """A fault of the code, placed in the file."""
+    if fault.job:
+        place = configuration.place(fault.job, fault.key)
+        key = f"{dotted(('jobs', fault.job))}.{fault.key}"
+    else:
+        place = configuration.place_of_category(fault.key)
+        key = dotted(("categories", fault.key))
     return Problem(
         file=place.file,
         line=place.line,
         column=place.column,
-        key=dotted(("jobs", fault.job, fault.key)),
+        key=key,
         message=fault.message,
         hint=fault.hint,
         source=place.source,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from taskd.config import values
+from taskd.config.failure import flaw_of, retention_from_table, retry_from_table, table_flaws
 from taskd.config.keys import (
     CRON_KEYS,
     INTERVAL_KEYS,
+    NESTED_KEYS,
     SCHEDULE_KEYS,
     SCHEDULES,
     SYNONYMS,
@@ -30,6 +33,8 @@ from taskd.config.timing import (
 from taskd.config.uniqueness import unique_from
 from taskd.core.calendars import Calendar
 from taskd.core.job import Call, Executor, Job, JobName, Overlap, Source
+from taskd.core.retention import Retention
+from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
 from taskd.core.unique import Unique
 from taskd.errors import InvalidJob, TaskdError
 
@@ -50,12 +55,13 @@ def job_from_entry(
     source: Source,
     timezone: str,
     calendars: Mapping[str, Calendar] = MappingProxyType({}),
+    categories: Collection[str] = (),
 ) -> Job:
     """The job called `name` that `entry`, a table with the keys of jobs.toml, defines.
 
-    `timezone` is the zone of a job that names none, `calendars` are those that it may exclude. `at`
-    may be an RFC 3339 text, for JSON has no datetimes; a local one is on the clocks of the job's
-    zone.
+    `timezone` is the zone of a job that names none, `calendars` are those that it may exclude,
+    `categories` are those of failures. `at` may be an RFC 3339 text, for JSON has no datetimes; a
+    local one is on the clocks of the job's zone.
 
     Raises:
         InvalidEntry: with every problem of the entry.
@@ -63,12 +69,14 @@ def job_from_entry(
     shape, flaws = parse(_JobEntry, entry)
     flaws += [*job_key_flaws(entry), *_missing_call(entry), *trigger_flaws(entry)]
     flaws += exclude_flaws(shape, calendars)
+    failure, kept, more = _policies(shape, categories)
+    flaws += more
     job = _job(name, shape, flaws, source, timezone, calendars)
     if job is not None and not flaws:
         flaws += never_due(job)
     if job is None or flaws:
         raise InvalidEntry(name, flaws)
-    return job
+    return replace(job, failure=failure, retention=kept)
 
 
 def _job(
@@ -80,13 +88,14 @@ def _job(
     calendars: Mapping[str, Calendar],
 ) -> Job | None:
     """The job as far as it can be made; what is wrong with its values is added to `flaws`."""
-    wrong = {flaw.path[0] for flaw in flaws}
+    wrong = {str(flaw.path[0]) for flaw in flaws}
     timing: Timing = {}
     try:
         if not wrong & {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, *SCHEDULE_KEYS, "timezone"}:
             timing = timing_of(name, shape, timezone, calendars)
     except InvalidJob as refusal:
-        flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
+        flaws.append(flaw_of(refusal))
+    carry = shape.carry and not wrong & {"args", "carry"}
     try:
         return Job(
             name=JobName(name),
@@ -97,18 +106,19 @@ def _job(
             tags=tuple(shape.tags),
             enabled=shape.enabled,
             priority=shape.priority,
-            carry=shape.carry and not wrong & {"args", "carry"},
+            carry=carry,
             executor=shape.executor,
             overlap=shape.overlap,
             max_instances=shape.max_instances,
             unique=shape.unique,
+            pause_after_failures=shape.pause_after_failures,
         )
     except InvalidJob as refusal:
-        flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
+        flaws.append(flaw_of(refusal))
     return None
 
 
-def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
+def default_flaws(defaults: Mapping[str, object], categories: Collection[str] = ()) -> list[Flaw]:
     """What is wrong with [defaults], whichever job inherits it."""
     _, flaws = parse(_JobEntry, defaults)
     own = [
@@ -116,18 +126,32 @@ def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
         for key in ("call", *TRIGGERS)
         if key in defaults
     ]
-    return [*job_key_flaws(defaults), *own, *flaws]
+    nested = [
+        flaw
+        for key in NESTED_KEYS
+        if isinstance(table := defaults.get(key), dict)
+        for flaw in table_flaws(key, table, categories)
+    ]
+    return [*job_key_flaws(defaults), *own, *flaws, *nested]
 
 
 def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict[str, object]:
-    """`entry` over the `defaults`; those of a kind of trigger reach only the jobs that have it."""
+    """`entry` over the `defaults`, key by key.
+
+    Those of a kind of trigger reach only the jobs that have it.
+    """
     unused = {
         *(() if "every" in entry else INTERVAL_KEYS),
         *(() if "cron" in entry else CRON_KEYS),
         *(() if entry.keys() & set(SCHEDULES) else SCHEDULE_KEYS),
     }
     inherited = {key: value for key, value in defaults.items() if key not in unused}
-    return inherited | dict(entry)
+    whole = inherited | dict(entry)
+    for key in NESTED_KEYS:
+        default, own = inherited.get(key), entry.get(key)
+        if isinstance(default, Mapping) and isinstance(own, Mapping):
+            whole[key] = {**default, **own}
+    return whole
 
 
 def _target(value: object) -> str:
@@ -141,6 +165,16 @@ def _missing_call(entry: Mapping[str, object]) -> list[Flaw]:
     meant = {"call", "command"} & {SYNONYMS.get(key, key) for key in entry}
     hint = 'write call = "package.module:function"'
     return [] if meant else [Flaw(("call",), "a job needs something to call", hint, at_key=True)]
+
+
+def _policies(
+    shape: _JobEntry, categories: Collection[str]
+) -> tuple[FailurePolicy, Retention, list[Flaw]]:
+    """What follows a failure, how long runs are kept, and what is wrong with either."""
+    retry, flaws = retry_from_table(shape.retry, categories)
+    kept, more = retention_from_table(shape.retention)
+    policy = FailurePolicy(retry=retry, on_crash=shape.on_crash, max_crashes=shape.max_crashes)
+    return policy, kept, [*flaws, *more]
 
 
 class _JobEntry(TimingKeys, BaseModel):
@@ -161,3 +195,10 @@ class _JobEntry(TimingKeys, BaseModel):
     max_instances: Annotated[int | None, Field(ge=1)] = None
     unique: Annotated[Unique | None, PlainValidator(unique_from)] = None
     executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD
+    retry: dict[str, object] = {}
+    on_crash: Annotated[OnCrash, PlainValidator(lambda value: choice(OnCrash, value))] = (
+        OnCrash.RETRY
+    )
+    max_crashes: Annotated[int, Field(ge=1, le=MOST_CRASHES)] = DEFAULT_FAILURE.max_crashes
+    pause_after_failures: Annotated[int | None, Field(ge=1)] = None
+    retention: dict[str, object] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from taskd.config.shape import NOT_SUPPORTED, Flaw, nearest
@@ -26,16 +27,27 @@ JOB_KEYS: Final = frozenset(
         *CRON_KEYS,
         *SCHEDULE_KEYS,
         *("timezone", "priority", "carry", "executor", "overlap", "max_instances", "unique"),
+        *("retry", "on_crash", "max_crashes", "pause_after_failures", "retention"),
     )
 )
+NESTED_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "retry": frozenset(
+        (
+            *("max_attempts", "backoff", "initial", "max_delay", "jitter"),
+            *("max_elapsed", "retry_on", "give_up_on"),
+        )
+    ),
+    "retention": frozenset(("success", "failed")),
+    "unique": frozenset(("key", "scope", "period", "on_conflict")),
+}
+"""Keys of a job that are tables, and the keys of these; [defaults] is inherited key by key."""
 LATER_JOB_KEYS: Final = frozenset(
     (
         *("command", "shell", "env", "cwd"),
         *("after", "watch", "when"),
         *("queue",),
-        *("retry", "on_crash", "max_crashes", "pause_after_failures"),
         *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
-        *("retention", "capture_output", "output_limit"),
+        *("capture_output", "output_limit"),
     )
 )
 DAEMON_KEYS: Final = frozenset(
@@ -44,8 +56,8 @@ DAEMON_KEYS: Final = frozenset(
         *("shutdown_grace", "include", "reload"),
     )
 )
-TABLES: Final = frozenset(("daemon", "defaults", "jobs", "calendars"))
-LATER_TABLES: Final = frozenset(("queues", "categories"))
+TABLES: Final = frozenset(("daemon", "defaults", "jobs", "calendars", "categories"))
+LATER_TABLES: Final = frozenset(("queues",))
 CALENDAR_KEYS: Final = frozenset(("dates", "weekdays", "ics"))
 
 # What other schedulers (cron, APScheduler, Celery, Sidekiq, Kubernetes) call it.
@@ -82,10 +94,24 @@ CALENDAR_SYNONYMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("weekday", "days_of_week"), "weekdays"),
     **dict.fromkeys(("file", "ical", "icalendar", "url"), "ics"),
 }
+NESTED_SYNONYMS: Final[Mapping[str, Mapping[str, str]]] = {
+    "retry": {
+        **dict.fromkeys(("max_retries", "retries", "attempts", "max"), "max_attempts"),
+        **dict.fromkeys(("delay", "interval", "wait", "min_delay"), "initial"),
+        **dict.fromkeys(("on", "exceptions", "autoretry_for"), "retry_on"),
+        **dict.fromkeys(("except", "dont_autoretry_for", "abort_on"), "give_up_on"),
+        **dict.fromkeys(("timeout", "max_time", "deadline"), "max_elapsed"),
+    },
+    "retention": {
+        **dict.fromkeys(("successful", "succeeded", "completed"), "success"),
+        **dict.fromkeys(("failure", "error", "dead"), "failed"),
+    },
+}
 TABLE_SYNONYMS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("job", "tasks", "task", "schedules"), "jobs"),
     **dict.fromkeys(("default",), "defaults"),
     **dict.fromkeys(("calendar", "holidays"), "calendars"),
+    **dict.fromkeys(("category", "failures", "exceptions"), "categories"),
     **dict.fromkeys(("taskd", "settings", "scheduler", "server"), "daemon"),
 }
 DAEMON_SYNONYMS: Final[Mapping[str, str]] = {
@@ -101,6 +127,12 @@ DAEMON_SYNONYMS: Final[Mapping[str, str]] = {
 def job_key_flaws(entry: Iterable[str]) -> list[Flaw]:
     """What is wrong with the keys of a job entry."""
     return _key_flaws(entry, JOB_KEYS, LATER_JOB_KEYS, SYNONYMS)
+
+
+def nested_key_flaws(key: str, table: Iterable[str]) -> list[Flaw]:
+    """What is wrong with the keys of the table that is the value of `key` of a job."""
+    flaws = _key_flaws(table, NESTED_KEYS[key], frozenset(), NESTED_SYNONYMS[key])
+    return [replace(flaw, path=(key, *flaw.path)) for flaw in flaws]
 
 
 def daemon_key_flaws(table: Iterable[str]) -> list[Flaw]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from taskd.config.calendars import Calendars, calendars_from_tables
 from taskd.config.document import Document, read_document
 from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
+from taskd.config.exceptions import categories_from_table
 from taskd.config.exposure import exposed_files, module_files, shared_places
 from taskd.config.keys import table_flaws
 from taskd.config.positions import KeyPath, Spot
@@ -39,19 +40,21 @@ class Place(NamedTuple):
 class Configuration:
     """What jobs.toml at `path` says, with the files that it includes.
 
-    `jobs` are sorted by name. `files` are those that were read, `path` first and those of
-    calendars last; `include` are the patterns, made absolute, that a new file may match. `warnings`
-    refuse nothing.
+    `jobs` are sorted by name. `categories` hold the exception classes of each. `files` are those
+    that were read, `path` first and those of calendars last; `include` are the patterns, made
+    absolute, that a new file may match. `warnings` refuse nothing.
     """
 
     path: Path
     settings: Settings
     jobs: tuple[Job, ...]
+    categories: Mapping[str, tuple[str, ...]]
     files: tuple[Path, ...]
     include: tuple[str, ...]
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     calendars: Mapping[str, Calendar]
     _origins: Mapping[str, _Entry] = field(repr=False, compare=False)
+    _main: Document = field(repr=False, compare=False)
 
     def place(self, job: str, key: str) -> Place:
         """Where the value of `key` of `job` is written, be it in [defaults]; else the job itself.
@@ -59,8 +62,13 @@ class Configuration:
         Raises:
             KeyError: there is no such job in the file.
         """
-        document, spot = self._origins[job].origin((key,))
+        document, spot = self._origins[job].origin(tuple(key.split(".")))
         return Place(str(document.path), *spot, document.line(spot.line))
+
+    def place_of_category(self, category: str) -> Place:
+        """Where the classes of a category are written."""
+        spot = self._main.spot(("categories", category)) or Spot(1, 1)
+        return Place(str(self._main.path), *spot, self._main.line(spot.line))
 
 
 def load(path: Path) -> Configuration:
@@ -88,11 +96,12 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
     problems += [main.problem((), flaw) for flaw in table_flaws(main.data)]
     for document in included:
         problems += [document.problem((), flaw) for flaw in _foreign_tables(document)]
-    defaults = _defaults(main, problems)
+    categories = _categories(main, problems)
+    defaults = _defaults(main, categories, problems)
     entries = _entries([main, *included], main, defaults, problems)
     timezone = settings.timezone or system_zone()
     calendars = _calendars(main, timezone, problems)
-    jobs = _jobs(entries, timezone, calendars.by_name, problems)
+    jobs = _jobs(entries, timezone, calendars.by_name, categories, problems)
     files = (*(document.path for document in (main, *included)), *calendars.files)
     exposed = _exposed(files, settings.python_path, jobs)
     is_root = os.geteuid() == 0
@@ -100,11 +109,13 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
         path=path,
         settings=settings,
         jobs=jobs,
+        categories=categories,
         files=files,
         calendars=calendars.by_name,
         include=tuple(str(path.parent.absolute() / pattern) for pattern in patterns),
         warnings=(*([] if is_root else exposed), *_shared(settings.python_path)),
         _origins=entries,
+        _main=main,
     )
     problems += exposed if is_root else []
     return configuration, _first(path, sorted(problems, key=in_order))
@@ -127,7 +138,7 @@ class _Entry:
 
     def origin(self, path: KeyPath, *, at_key: bool = False) -> tuple[Document, Spot]:
         """The file and the place in it of `path`, which begins with a key of the entry."""
-        inherited = path[0] not in self.table and path[0] in self.defaults
+        inherited = _is_inherited(path, self.table, self.defaults)
         document = self.main if inherited else self.document
         above: KeyPath = ("defaults",) if inherited else ("jobs", self.name)
         return document, document.spot((*above, *path), at_key=at_key) or Spot(1, 1)
@@ -135,6 +146,15 @@ class _Entry:
     def problem(self, flaw: Flaw) -> Problem:
         document, spot = self.origin(flaw.path, at_key=flaw.at_key)
         return document.problem(("jobs", self.name), flaw, spot=spot)
+
+
+def _is_inherited(path: KeyPath, own: object, defaults: object) -> bool:
+    """Whether what is at `path` comes from the defaults, which are inherited key by key."""
+    if not isinstance(defaults, dict) or not path or path[0] not in defaults:
+        return False
+    if not isinstance(own, dict) or path[0] not in own:
+        return True
+    return _is_inherited(path[1:], own[path[0]], defaults[path[0]])
 
 
 def _daemon(main: Document) -> tuple[Settings, tuple[str, ...], list[Problem]]:
@@ -171,10 +191,19 @@ def _foreign_tables(document: Document) -> Iterator[Flaw]:
         yield Flaw((key,), "an included file holds only [jobs.*]", hint, at_key=True)
 
 
-def _defaults(main: Document, problems: list[Problem]) -> dict[str, object]:
+def _categories(main: Document, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
+    table = _table(main, ("categories",), main.data.get("categories", {}), problems)
+    categories, flaws = categories_from_table(table)
+    problems += [main.problem(("categories",), flaw) for flaw in flaws]
+    return categories
+
+
+def _defaults(
+    main: Document, categories: Collection[str], problems: list[Problem]
+) -> dict[str, object]:
     """[defaults] without what is wrong in it, which is reported here once and for all jobs."""
     table = _table(main, ("defaults",), main.data.get("defaults", {}), problems)
-    flaws = default_flaws(table)
+    flaws = default_flaws(table, categories)
     problems += [main.problem(("defaults",), flaw) for flaw in flaws]
     wrong = {flaw.path[0] for flaw in flaws}
     return {key: value for key, value in table.items() if key not in wrong}
@@ -211,6 +240,7 @@ def _jobs(
     entries: Mapping[str, _Entry],
     timezone: str,
     calendars: Mapping[str, Calendar],
+    categories: Collection[str],
     problems: list[Problem],
 ) -> tuple[Job, ...]:
     jobs = []
@@ -220,7 +250,12 @@ def _jobs(
         whole = inherit(entry.defaults, entry.table)
         try:
             job = job_from_entry(
-                name, whole, source=Source.FILE, timezone=timezone, calendars=calendars
+                name,
+                whole,
+                source=Source.FILE,
+                timezone=timezone,
+                calendars=calendars,
+                categories=categories,
             )
         except InvalidEntry as error:
             problems += [entry.problem(flaw) for flaw in error.problems]

@@ -1,8 +1,9 @@
-"""Probe: whether each job's callable imports and takes its arguments, in a throw-away process.
+"""Probe: whether each job's callable imports and takes its arguments, in a throw-away process,
+and whether the classes of exceptions that retry policies and categories name are there.
 
 The modules of users do anything when they are imported: they print, exit, fork, hang and crash. So
-they are imported in a child, one for all jobs; when it dies or hangs, the job that it was looking
-at is to blame, and a fresh child goes on behind it.
+they are imported in a child, one for all; when it dies or hangs, the module that it was looking at
+is to blame, and a fresh child goes on behind it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Final
 
+from taskd.config.exceptions import imported
 from taskd.core.job import Job
 
 _CHILD: Final = Path(__file__).with_name("probe_child.py")
@@ -31,7 +34,10 @@ _HINT: Final = "keep what happens on import small: put it into a function"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the code of `job`; `key` is ``call``, ``args`` or ``kwargs``."""
+    """What is wrong with the code of `job`; `key` is ``call``, ``args``, ``retry.retry_on``...
+
+    Of a failure category `job` is empty and `key` is its name.
+    """
 
     job: str
     key: str
@@ -39,50 +45,82 @@ class Fault:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a child is to look at: the callable of a job, or a class of exceptions, in `module`."""
+
+    job: str
+    key: str
+    module: str
+    document: Mapping[str, object]
+
+
 def probe(
-    jobs: Sequence[Job], python_path: Sequence[Path], *, timeout_s: float = 5.0
+    jobs: Sequence[Job],
+    python_path: Sequence[Path],
+    *,
+    categories: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    timeout_s: float = 5.0,
 ) -> list[Fault]:
-    """The faults of the callables of `jobs`, in their order; blocks until all were looked at.
+    """The faults of the code of `jobs`, then of `categories`, in their order; blocks meanwhile.
 
     `python_path` comes before this process's ``sys.path``. An import may take `timeout_s` seconds.
     Objects of this process (``local:``) are passed over. Nothing is imported here.
     """
-    faults: dict[str, Fault] = {}
-    rest = [job for job in jobs if not job.call.is_local]
+    orders = list(_orders(jobs, categories))
+    faults: dict[int, Fault] = {}
+    rest = list(enumerate(orders))
     path = [*map(str, python_path), *sys.path]
     while rest:
-        answers, ending = _ask(rest, path, timeout_s)
-        for job, answer in zip(rest, answers, strict=False):
+        answers, ending = _ask([order for _, order in rest], path, timeout_s)
+        for (index, order), answer in zip(rest, answers, strict=False):
             if answer:
-                faults[job.name] = Fault(job.name, **answer)
+                key = answer["key"] or order.key
+                faults[index] = Fault(order.job, key, answer["message"], answer["hint"])
         rest = rest[len(answers) :]
         if rest:
-            # The module would do the same to each of its jobs, 5 s each: they are not asked again.
-            module = _module(rest[0])
-            for job in filter(lambda job: _module(job) == module, rest):
-                faults[job.name] = Fault(job.name, "call", f"importing {module} {ending}", _HINT)
-            rest = [job for job in rest if _module(job) != module]
-    return [faults[job.name] for job in jobs if job.name in faults]
+            # The module would do the same to each that needs it, 5 s each: it is not asked again.
+            module = rest[0][1].module
+            for index, order in rest:
+                if order.module == module:
+                    message = f"importing {module} {ending}"
+                    faults[index] = Fault(order.job, order.key, message, _HINT)
+            rest = [(index, order) for index, order in rest if order.module != module]
+    return [faults[index] for index in sorted(faults)]
 
 
-def _module(job: Job) -> str:
-    return job.call.target.partition(":")[0]
+def _orders(jobs: Iterable[Job], categories: Mapping[str, Sequence[str]]) -> Iterator[_Order]:
+    for job in jobs:
+        call, retry = job.call, job.failure.retry
+        if not call.is_local:
+            document = {"call": call.target, "args": list(call.args), "kwargs": dict(call.kwargs)}
+            yield _Order(job.name, "call", call.target.partition(":")[0], document)
+        yield from _classes(job.name, "retry.retry_on", retry.retry_on)
+        yield from _classes(job.name, "retry.give_up_on", retry.give_up_on)
+    for category, classes in categories.items():
+        yield from _classes("", category, classes)
+
+
+def _classes(job: str, key: str, words: Iterable[str]) -> Iterator[_Order]:
+    for word in imported(words):
+        yield _Order(job, key, word.rpartition(".")[0], {"exception": word})
 
 
 def _ask(
-    jobs: Sequence[Job], path: Sequence[str], timeout_s: float
+    orders: Sequence[_Order], path: Sequence[str], timeout_s: float
 ) -> tuple[list[dict[str, str] | None], str]:
-    """The answers of one child, and, where they are fewer than `jobs`, how it ended."""
-    with tempfile.TemporaryFile() as orders:
-        orders.write(_orders(jobs, path))
-        orders.seek(0)
+    """The answers of one child, and, where they are fewer than `orders`, how it ended."""
+    documents = [order.document for order in orders]
+    with tempfile.TemporaryFile() as paper:
+        paper.write(json.dumps({"sys_path": list(path), "orders": documents}).encode())
+        paper.seek(0)
         child = subprocess.Popen(
             [
                 sys.executable,
                 "-P",
                 str(_CHILD),
             ],  # -P: the script's directory is no place of modules
-            stdin=orders,
+            stdin=paper,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -90,21 +128,13 @@ def _ask(
     assert child.stdout is not None
     with child:
         try:
-            lines = islice(_lines(child.stdout, timeout_s), len(jobs))
+            lines = islice(_lines(child.stdout, timeout_s), len(orders))
             answers = [json.loads(line) for line in lines]
-            ending = _ending(child, timeout_s) if len(answers) < len(jobs) else ""
+            ending = _ending(child, timeout_s) if len(answers) < len(orders) else ""
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
     return answers, ending
-
-
-def _orders(jobs: Sequence[Job], path: Sequence[str]) -> bytes:
-    orders = [
-        {"call": job.call.target, "args": list(job.call.args), "kwargs": dict(job.call.kwargs)}
-        for job in jobs
-    ]
-    return json.dumps({"sys_path": list(path), "jobs": orders}).encode()
 
 
 def _lines(stream: IO[bytes], timeout_s: float) -> Iterator[bytes]:

@@ -1,8 +1,9 @@
 """The child of probe.py: imports callables in a process that may be thrown away.
 
 It runs as a script and imports nothing of taskd, so that it starts quickly and works wherever
-taskd lies. It reads ``{"sys_path": [...], "jobs": [{"call", "args", "kwargs"}...]}`` from stdin and
-writes a line of JSON per job to what was its stdout: null, or ``{"key", "message", "hint"}``.
+taskd lies. It reads ``{"sys_path": [...], "orders": [...]}`` from stdin, where an order is
+``{"call", "args", "kwargs"}`` or ``{"exception"}``, and writes a line of JSON for each to what was
+its stdout: null, or ``{"key", "message", "hint"}``, where an empty key is the order's own.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ class Unfit(Exception):
 
 
 def main() -> None:
-    """Answer for each job in turn, then end at once, whatever threads the modules left."""
+    """Answer for each order in turn, then end at once, whatever threads the modules left."""
     orders = json.load(sys.stdin)
     answers = _take_stdout()
     me = os.getpid()
     os.register_at_fork(after_in_parent=_note_fork)
-    for job in orders["jobs"]:
+    for order in orders["orders"]:
         sys.path[:] = orders["sys_path"]  # one module's edits are not to help another
-        answer = _examine(job)
+        answer = _examine(order)
         if os.getpid() != me:
             os._exit(0)  # a copy that a module made of us: the original answers
         os.write(answers, json.dumps(answer).encode() + b"\n")
@@ -58,20 +59,43 @@ def _note_fork() -> None:
         _forks.append(caller)
 
 
-def _examine(job: dict[str, object]) -> dict[str, str] | None:
-    target, args, kwargs = job["call"], job["args"], job["kwargs"]
-    assert isinstance(target, str) and isinstance(args, list) and isinstance(kwargs, dict)
+def _examine(order: dict[str, object]) -> dict[str, str] | None:
     try:
-        function = _resolve(target)
-        _check_callable(target, function)
-        _check_arguments(function, args, kwargs)
+        if "exception" in order:
+            _check_exception(str(order["exception"]))
+        else:
+            _check_call(order)
     except Unfit as unfit:
         return {"key": unfit.key, "message": unfit.message, "hint": unfit.hint}
     # A module may raise anything from anywhere, SystemExit included, and must not end the check.
     except BaseException as error:  # noqa: BLE001
+        target = order.get("call") or order.get("exception")
         message = f"looking at {target} raised {_describe(error)}"
-        return {"key": "call", "message": message[:_LONGEST_TEXT], "hint": ""}
+        return {"key": "", "message": message[:_LONGEST_TEXT], "hint": ""}
     return None
+
+
+def _check_call(order: dict[str, object]) -> None:
+    target, args, kwargs = order["call"], order["args"], order["kwargs"]
+    assert isinstance(target, str) and isinstance(args, list) and isinstance(kwargs, dict)
+    function = _resolve(target)
+    _check_callable(target, function)
+    _check_arguments(function, args, kwargs)
+
+
+def _check_exception(name: str) -> None:
+    """Refuse what no failure will ever be matched by."""
+    module, _, path = name.rpartition(".")
+    try:
+        found = _resolve(f"{module}:{path}")
+    except Unfit as unfit:
+        raise Unfit("", unfit.message, unfit.hint) from None
+    if not isinstance(found, type) or not issubclass(found, BaseException):
+        raise Unfit("", f"{name} is not a class of exceptions")
+    is_bare = found.__module__ == "builtins"
+    real = found.__qualname__ if is_bare else f"{found.__module__}.{found.__qualname__}"
+    if real != name:
+        raise Unfit("", f"{name} is another name of {real}", f"write {real}")
 
 
 def _resolve(target: str) -> object:

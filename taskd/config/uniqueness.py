@@ -7,12 +7,12 @@ from functools import partial
 from typing import TypeVar
 
 from taskd.config import values
+from taskd.config.keys import NESTED_KEYS
 from taskd.config.shape import choice, nearest, shown
 from taskd.core.unique import OnConflict, Scope, Unique
 from taskd.errors import InvalidJob
 
 T = TypeVar("T")
-KEYS = ("key", "scope", "period", "on_conflict")
 
 
 def unique_from(value: object) -> Unique:
@@ -20,8 +20,9 @@ def unique_from(value: object) -> Unique:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a table, found {shown(value)}")
     for key in value:
-        if key not in KEYS:
-            raise InvalidJob(f"unique.{key}", "there is no such key", nearest(str(key), KEYS))
+        if key not in NESTED_KEYS["unique"]:
+            hint = nearest(str(key), sorted(NESTED_KEYS["unique"]))
+            raise InvalidJob(f"unique.{key}", "there is no such key", hint)
     return Unique(
         key=_read(value, "key", values.text, ""),
         scope=_read(value, "scope", partial(choice, Scope), Scope.INCOMPLETE),

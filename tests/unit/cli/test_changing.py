@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from taskd.config.keys import JOB_KEYS, NESTED_KEYS
 from tests.unit.cli.conftest import Taskd
 from tests.unit.cli.peer import OTHER_RUN_ID, RUN_ID, Peer, failed_run, job_document, run_document
 
@@ -33,6 +34,22 @@ def test_add_sends_the_keys_of_jobs_toml_and_only_those_given(taskd: Taskd, peer
         "tags": ["a", "b"],
         "timezone": "UTC",
     }
+
+
+def test_each_policy_has_a_flag_named_as_its_key(taskd: Taskd, peer: Peer) -> None:
+    peer.answers_with("POST", "/v1/jobs", ADDED, 201)
+    typed: dict[str, dict[str, object]] = {table: {} for table in NESTED_KEYS}
+    flags: list[str] = []
+    for table, keys in NESTED_KEYS.items():
+        for key in keys:
+            flags += [f"--{table}-{key.replace('_', '-')}", "7"]
+            typed[table][key] = "7"
+    typed["retry"] |= {"max_attempts": 7, "retry_on": ["7"], "give_up_on": ["7", "OSError"]}
+    more = "--give-up-on OSError --on-crash fail --max-crashes 2 --pause-after-failures 3"
+    assert taskd("add", "a", "m:f", *flags, *more.split()).status == 0
+    whole = {**typed, "on_crash": "fail", "max_crashes": 2, "pause_after_failures": 3}
+    assert peer.requests[0].body == {"name": "a", "call": "m:f", **whole}
+    assert {*whole, "description", "timezone", "mode"} <= JOB_KEYS
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "{", "Alice", "01", ""])

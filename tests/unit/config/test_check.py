@@ -64,3 +64,25 @@ def test_a_loaded_configuration_tells_its_problems_of_code(path: Path) -> None:
         "jobs.many.args",
         "jobs.few.call",
     }
+
+
+def test_exceptions_are_looked_at_where_they_are_and_by_their_real_names(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "def build(): pass\nclass Late(Exception): pass\nother = Late\nplain = 3\n"
+    )
+    path = tmp_path / "jobs.toml"
+    path.write_text(
+        '[jobs.a]\ncall = "app:build"\n'
+        'retry.retry_on = ["app.Late", "transient", "app.Lat", "app.other"]\n'
+        'retry.give_up_on = "app.plain"\n'
+        '[categories]\ntransient = ["nowhere.Gone", "builtins.IOError"]\n'
+    )
+    problems = check_code(load(path))
+    assert [(p.line, p.key, p.hint) for p in problems] == [
+        (3, "jobs.a.retry.retry_on", "did you mean Late?"),
+        (3, "jobs.a.retry.retry_on", "write app.Late"),
+        (4, "jobs.a.retry.give_up_on", ""),
+        (6, "categories.transient", "is its directory in python_path?"),
+        (6, "categories.transient", "write OSError"),
+    ]
+    assert problems[2].message == "app.plain is not a class of exceptions"

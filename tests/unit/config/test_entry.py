@@ -12,6 +12,8 @@ from taskd.config.keys import JOB_KEYS, LATER_JOB_KEYS, SYNONYMS
 from taskd.config.shape import Flaw
 from taskd.core.cron import Cron
 from taskd.core.job import Job, Overlap, Source
+from taskd.core.retention import Retention
+from taskd.core.retry import FailurePolicy, OnCrash, RetryPolicy
 from taskd.core.schedule import At, Every, Mode
 from taskd.core.unique import OnConflict, Scope, Unique
 from tests.unit.config.toml_documents import values
@@ -155,7 +157,7 @@ def test_an_unknown_key_is_told_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     ("synonym", "key"),
     [
-        ("max_retries", "retry.max_attempts, which is not supported by this version"),
+        ("max_retries", "retry.max_attempts"),
         ("coalesce", "catchup"),
         ("tz", "timezone"),
         ("interval", "every"),
@@ -284,3 +286,93 @@ def test_a_table_of_uniqueness_that_cannot_be_is_refused(
             "job", {"call": "work:f", "unique": table}, source=Source.FILE, timezone="UTC"
         )
     assert [flaw.key for flaw in refusal.value.problems] == [key]
+
+
+def test_the_failure_policy_is_read_key_by_key() -> None:
+    entry = {
+        "retry": {"max_attempts": 5, "initial": "2s", "retry_on": ["ConnectionError", "transient"]},
+        "on_crash": "fail",
+        "max_crashes": 7,
+        "pause_after_failures": 4,
+        "retention": {"success": "1d"},
+    }
+    made = job_from_entry(
+        "a", CALL | entry, source=Source.CLI, timezone="UTC", categories=["transient"]
+    )
+    assert made.failure == FailurePolicy(
+        retry=RetryPolicy(
+            max_attempts=5,
+            initial=timedelta(seconds=2),
+            retry_on=("ConnectionError", "transient"),
+        ),
+        on_crash=OnCrash.FAIL,
+        max_crashes=7,
+    )
+    assert made.pause_after_failures == 4
+    assert made.retention == Retention(success=timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message", "hint"),
+    [
+        ("retry.max_attempts", 0, "expected at least 1, found 0", ""),
+        ("retry.max_attempts", "3", 'expected a whole number, found "3"', ""),
+        ("retry.backoff", "quadratic", None, ""),
+        ("retry.initial", 3, "a time needs a unit", 'write "3s" for seconds'),
+        ("retry.initial", "10m", None, "make initial shorter, or max_delay longer"),
+        ("retry.max_elapsed", "0s", None, "make max_elapsed longer, or retry.initial shorter"),
+        ("retry.max_atempts", 3, "there is no such key", "did you mean max_attempts?"),
+        ("retry.max_retries", 3, "there is no such key", "the key is max_attempts"),
+        ("retention.failed", "-1s", None, None),
+        ("retention.kept", "1d", "there is no such key", ""),
+        ("max_crashes", 101, "expected at most 100, found 101", ""),
+        ("pause_after_failures", 0, "expected at least 1, found 0", ""),
+        ("on_crash", "again", 'expected "retry" or "fail", found "again"', ""),
+    ],
+)
+def test_a_wrong_policy_is_told_by_its_key(
+    key: str, value: object, message: str | None, hint: str | None
+) -> None:
+    table, _, below = key.partition(".")
+    nested: dict[str, object] = {below: value}
+    if table == "retry":
+        nested["jitter"] = "none"
+    entry: dict[str, object] = {table: nested} if below else {key: value}
+    (flaw,) = refusals(entry | CALL).values()
+    assert flaw.key == key
+    assert message is None or flaw.message == message
+    assert hint is None or flaw.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("word", "message", "hint"),
+    [
+        ("ConectionError", "no built-in exception", "did you mean ConnectionError?"),
+        ("IOError", "IOError is another name of OSError", "write OSError"),
+        ("no name", "no built-in exception", 'write "package.module.Class" for one of a module'),
+    ],
+)
+def test_a_word_that_names_no_exception_is_refused_with_the_nearest(
+    word: str, message: str, hint: str
+) -> None:
+    (flaw,) = refusals(CALL | {"retry": {"give_up_on": [word]}}).values()
+    assert flaw.key == "retry.give_up_on[0]"
+    assert message in flaw.message
+    assert flaw.hint == hint
+
+
+def test_a_category_is_a_word_too_and_the_nearest_may_be_one() -> None:
+    entry = CALL | {"retry": {"retry_on": ["transent"]}}
+    with pytest.raises(InvalidEntry) as caught:
+        job_from_entry("a", entry, source=Source.CLI, timezone="UTC", categories=["transient"])
+    (flaw,) = caught.value.problems
+    assert "neither a category" in flaw.message
+    assert flaw.hint == "did you mean transient?"
+
+
+def test_the_tables_of_the_defaults_are_inherited_key_by_key() -> None:
+    defaults = {"retry": {"max_attempts": 5, "initial": "3s"}, "on_crash": "fail"}
+    whole = inherit(defaults, CALL | {"retry": {"initial": "1s"}})
+    assert whole["retry"] == {"max_attempts": 5, "initial": "1s"}
+    assert whole["on_crash"] == "fail"
+    assert inherit(defaults, CALL | {"retry": 3})["retry"] == 3

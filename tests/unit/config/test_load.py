@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,6 @@ def test_a_problem_tells_file_line_column_key_and_source(write: Write) -> None:
         ("[jbos.a]", (1, 2, "jbos")),
         ("[queues.x]", (1, 2, "queues")),
         ("[calendars.x]\n  daets = []", (2, 3, "calendars.x.daets")),
-        ("[categories]", (1, 2, "categories")),
         ("[daemon]\n  workers = 0", (2, 13, "daemon.workers")),
         ("[daemon]\n  wrkers = 0", (2, 3, "daemon.wrkers")),
         ('[defaults]\nevery = "1s"', (2, 1, "defaults.every")),
@@ -110,7 +110,7 @@ def test_a_problem_tells_file_line_column_key_and_source(write: Write) -> None:
         ('[jobs.a]\ncall = "x:y"\nargs = [1, nan]', (3, 12, "jobs.a.args[1]")),
         ('[jobs]\na = { call = "x:y", tags = 1 }', (2, 28, "jobs.a.tags")),
         ('jobs.a = {call="x:y", kwargs.k = 1979-05-27}', (1, 34, "jobs.a.kwargs.k")),
-        ('[jobs.a]\ncall = "x:y"\nretry.max_attempts = 3', (3, 1, "jobs.a.retry")),
+        ('[jobs.a]\ncall = "x:y"\nretry.max_attempts = 0', (3, 22, "jobs.a.retry.max_attempts")),
         ('[jobs.a]\ncall = "x:y"\nevery = "1s"\nat = 2026-01-01', (4, 1, "jobs.a.at")),
     ],
 )
@@ -259,4 +259,51 @@ def test_a_syntax_error_in_one_file_does_not_hide_the_problems_of_the_others(
         ("2.toml", 1),
         ("4.toml", 0),
         ("jobs.toml", 3),
+    ]
+
+
+def test_categories_name_classes_and_are_known_to_the_jobs(write: Write) -> None:
+    path = write(
+        '[categories]\ntransient = ["ConnectionError", "app.Late"]\nnone = []\n'
+        '[jobs.a]\ncall = "x:y"\nretry.retry_on = ["transient", "none", "OSError"]\n'
+    )
+    configuration = load(path)
+    assert configuration.categories == {"transient": ("ConnectionError", "app.Late"), "none": ()}
+    assert configuration.jobs[0].failure.retry.retry_on == ("transient", "none", "OSError")
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ("a = [1]", (2, 6, "categories.a[0]")),
+        ('a = "OSError"', (2, 5, "categories.a")),
+        ('a = ["OSErr"]', (2, 6, "categories.a[0]")),
+        ('a = ["OSError"]\nb = ["OSError"]', (3, 6, "categories.b[0]")),
+        ('OSError = ["OSError"]', (2, 1, "categories.OSError")),
+        ('"a.b" = ["OSError"]', (2, 1, 'categories."a.b"')),
+    ],
+)
+def test_a_category_that_cannot_be_is_refused(
+    write: Write, table: str, place: tuple[int, int, str]
+) -> None:
+    assert places(write(f"[categories]\n{table}\n")) == [place]
+
+
+def test_what_a_job_inherits_is_placed_where_it_is_written(write: Write) -> None:
+    path = write(
+        '[defaults]\nretry.initial = "10m"\nretry.max_delay = "20m"\n'
+        '[jobs.a]\ncall = "x:y"\nretry.max_delay = "5m"\n'
+        '[jobs.b]\ncall = "x:y"\nretry.max_attempts = 2\n'
+    )
+    assert places(path) == [(2, 17, "jobs.a.retry.initial")]
+    path.write_text(path.read_text().replace('"5m"', '"1h"'))
+    assert load(path).jobs[1].failure.retry.initial == timedelta(minutes=10)
+
+
+def test_a_wrong_default_is_told_once(write: Write) -> None:
+    jobs = "".join(f'[jobs.j{n}]\ncall = "x:y"\n' for n in range(3))
+    path = write(f'[defaults]\nretry.retry_on = ["Nothing"]\nretention.ever = "1d"\n{jobs}')
+    assert places(path) == [
+        (2, 19, "defaults.retry.retry_on[0]"),
+        (3, 11, "defaults.retention.ever"),
     ]
