@@ -155,7 +155,7 @@ class Ledger:
     # -- changes ---------------------------------------------------------------------------------
 
     def put_run(self, run: Run, actor: str = "taskd") -> None:
-        """Write a run's new state; when it is final, its job's counters and cursor follow."""
+        """Write a run's new state; when that ends it, its job's counters and cursor follow."""
         changes = self.turn.changes.runs
         known = changes.get(run.id)
         before = known.before if known else self.runs.get(run.id) or self.known.runs.get(run.id)
@@ -166,7 +166,9 @@ class Ledger:
             return
         if before is None and run.origin is Origin.SCHEDULE:
             self._open_skips.pop(run.job, None)
-        if run.state.is_final and run.job in self.jobs:
+        latest = known.after if known else before
+        had_ended = latest is not None and latest.state.is_final  # it only leaves the dead letters
+        if run.state.is_final and not had_ended and run.job in self.jobs:
             self.put_job(self._with_end(self.jobs[run.job], run), actor)
 
     def interrupt(self, run: Run, now: datetime, stage: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from taskd.core.ledger import Ledger
-from taskd.core.messages import Page
+from taskd.core.messages import Found, Page
 from taskd.core.planning import first_seen
 from taskd.core.record import Skip, SkipReason
 from taskd.core.run import Origin, Run, RunId, RunState, move
@@ -95,3 +95,20 @@ def test_skips_of_one_reason_are_one_row_until_something_else_happens() -> None:
         ledger.put_skip(Skip(JOB, at, at, 1, reason, at))
     rows = [(s.first_at, s.last_at, s.count) for s in ledger.turn.changes.skips.values()]
     assert rows == [(NOON, NOON + SECOND, 2), (NOON + 2 * SECOND, NOON + 2 * SECOND, 1)]
+
+
+def test_a_dead_letter_that_is_let_go_does_not_count_again() -> None:
+    ledger = a_ledger()
+    ledger.put_job(replace(first_seen(a_job(), NOON), next_due_at=NOON))
+    running = a_run("run", state=RunState.RUNNING, job=True)
+    ledger.put_run(running)
+    dead = move(running, RunState.DEAD, NOON)
+    ledger.put_run(dead)
+    counted = ledger.jobs[JOB]
+    ledger.put_run(replace(dead, dismissed_at=NOON))  # in the turn that it ended in
+    ledger.begin(NOON)
+    ledger.find(Found(runs=(dead,)))
+    ledger.put_run(replace(dead, dismissed_at=NOON + SECOND))  # and in a later one
+    assert ledger.jobs[JOB] == counted
+    assert (counted.counts, counted.failures_in_row) == ({"DEAD": 1}, 1)
+    assert ledger.turn.changes.jobs == {}
