@@ -12,13 +12,12 @@ from typing import Any, Final, TypeAlias
 from taskd.core.job import JobName
 from taskd.core.record import JobState
 from taskd.core.run import RunId, microseconds
-from taskd.core.turn import Changes, JobChange, RunChange
+from taskd.core.turn import Changes, JobChange
 from taskd.stores.rows import (
     ATTEMPT_COLUMNS,
     JOB_COLUMNS,
     MARK_COLUMNS,
     RECEIPT_COLUMNS,
-    RUN_COLUMNS,
     SKIP_COLUMNS,
     STANDING_COLUMNS,
     Row,
@@ -27,7 +26,6 @@ from taskd.stores.rows import (
     job_row,
     mark_row,
     receipt_row,
-    run_row,
     skip_row,
     standing_row,
 )
@@ -35,6 +33,7 @@ from taskd.stores.rows import (
 TASKD: Final = "taskd"
 """The actor of what nobody asked for."""
 
+Values: TypeAlias = dict[str, object]
 EventRow: TypeAlias = tuple[int, str, str, str | None, str | None, str]
 """at, actor, kind, job, run, data: an event before it has its place in the journal."""
 
@@ -80,8 +79,10 @@ def to_json(value: object) -> str:
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
-def event_rows(changes: Changes) -> Iterator[EventRow]:
+def event_rows(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[EventRow]:
     """Yield the events of one commit; there is at least one where anything changes.
+
+    `deltas` are the columns that each run's change gives new values.
 
     Each holds the columns that changed, with their new values, also where one became NULL; a new
     row's holds all that are not NULL. What a run's event moved in its job (cursor, counters) and
@@ -99,7 +100,7 @@ def event_rows(changes: Changes) -> Iterator[EventRow]:
     with_run: dict[RunId, Row] = {run: row for run, _, row in ended if run in changes.runs}
     for change in changes.runs.values():
         run = change.after
-        data = {"run": _run_delta(change)}
+        data = {"run": deltas[run.id]}
         if run.id in with_run:
             data["attempt"] = dict(zip(ATTEMPT_COLUMNS, with_run[run.id], strict=True))
         if run.job in told:
@@ -128,13 +129,6 @@ def _kept_rows(changes: Changes, at: int) -> Iterator[EventRow]:
         yield at, TASKD, "request.kept", None, None, to_json(data)
     for note in changes.notes:
         yield at, TASKD, note.kind, None, None, to_json(dict(note.data))
-
-
-def _run_delta(change: RunChange) -> dict[str, object]:
-    after = run_row(change.after)
-    if change.before is None:
-        return {c: v for c, v in zip(RUN_COLUMNS, after, strict=True) if v is not None}
-    return _delta(RUN_COLUMNS, run_row(change.before), after)
 
 
 def _job_event(change: JobChange) -> tuple[str, dict[str, object]]:

@@ -9,6 +9,7 @@ commits, never the consistency.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -28,6 +29,7 @@ from taskd.stores.events import event_rows
 from taskd.stores.history import History
 from taskd.stores.lock import StoreLock
 from taskd.stores.retention import Retention
+from taskd.stores.run_rows import RunRows
 from taskd.stores.writer import Transaction, Writer
 
 
@@ -66,9 +68,7 @@ FIND_RUN = "SELECT * FROM runs WHERE id = ?"
 FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND scheduled_at = ?"
 
 INSERT_RUN = _insert("runs", rows.RUN_COLUMNS)
-UPDATE_RUN = (
-    f"UPDATE runs SET {_assign(rows.RUN_COLUMNS[1:])} WHERE id = ? AND state = ? AND attempt = ?"
-)
+WHERE_RUN = "WHERE id = ? AND state = ? AND attempt = ?"
 INSERT_JOB = _insert("jobs", rows.JOB_COLUMNS)
 UPDATE_JOB = f"UPDATE jobs SET {_assign(rows.JOB_COLUMNS)} WHERE name = ? AND version = ?"
 UPDATE_STANDING = f"UPDATE jobs SET {_assign(rows.STANDING_COLUMNS)} WHERE name = ? AND version = ?"
@@ -104,6 +104,7 @@ class SqliteStore:
             if self.path is not None:
                 create(self.path)
             self._retention = Retention()
+            self._run_rows = RunRows()
             self._writer = Writer(self.path, synchronous=synchronous)
         except BaseException:
             if self._lock is not None:
@@ -180,6 +181,7 @@ class SqliteStore:
         try:
             with self._writer.transaction() as transaction:
                 self._write(transaction, changes)
+            self._run_rows.written([change.after for change in changes.runs.values()])
         except sqlite3.IntegrityError as error:
             raise StoreRefused(str(error), self._decided(changes)) from error
         # Text that UTF-8 cannot carry, a number of more than 64 bits, what is not JSON.
@@ -230,7 +232,7 @@ class SqliteStore:
         crash_point("commit.jobs")
         self._write_jobs(changes.jobs.values())
         crash_point("commit.runs")
-        self._write_runs(changes.runs.values())
+        deltas = self._write_runs(changes.runs.values())
         crash_point("commit.attempts")
         self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
         crash_point("commit.skips")
@@ -238,7 +240,7 @@ class SqliteStore:
         self._db.executemany(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
         self._db.executemany(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
         crash_point("commit.events")
-        transaction.append(event_rows(changes))
+        transaction.append(event_rows(changes, deltas))
 
     def _write_jobs(self, changes: Iterable[JobChange]) -> None:
         added, defined, moved, removed = [], [], [], []
@@ -258,17 +260,24 @@ class SqliteStore:
         self._change(UPDATE_STANDING, moved)
         self._change(DELETE_JOB, removed)
 
-    def _write_runs(self, changes: Iterable[RunChange]) -> None:
-        added, moved = [], []
+    def _write_runs(self, changes: Iterable[RunChange]) -> dict[RunId, dict[str, object]]:
+        """Write runs, and return the columns that each change gives new values."""
+        deltas: dict[RunId, dict[str, object]] = {}
+        added: list[rows.Row] = []
+        # By the columns that move: to set one to what it was would write its indexes all the same.
+        moved: defaultdict[tuple[str, ...], list[rows.Row]] = defaultdict(list)
         for change in changes:
-            row = rows.run_row(change.after)
-            if change.before is None:
-                added.append(row)
-            else:
-                before = change.before
-                moved.append((*row[1:], before.id, before.state.value, before.attempt))
+            before, delta = change.before, self._run_rows.delta(change)
+            deltas[change.after.id] = delta
+            if before is None:
+                added.append(self._run_rows.row(change.after))
+            elif delta:
+                key = (before.id, before.state.value, before.attempt)
+                moved[tuple(delta)].append((*delta.values(), *key))
         self._db.executemany(INSERT_RUN, added)
-        self._change(UPDATE_RUN, moved)
+        for columns, parameters in moved.items():
+            self._change(f"UPDATE runs SET {_assign(columns)} {WHERE_RUN}", parameters)
+        return deltas
 
     def _change(self, statement: str, parameters: Sequence[rows.Row]) -> None:
         """Change existing rows, each of which must still be as it was read (compare-and-set)."""

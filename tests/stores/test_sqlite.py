@@ -11,9 +11,8 @@ from taskd.core.job import JobName
 from taskd.core.run import RunState
 from taskd.core.turn import RunChange
 from taskd.errors import StoreLocked, StoreRefused, StoreUnavailable
-from taskd.stores import rows
 from taskd.stores.history import History
-from taskd.stores.sqlite import UPDATE_RUN, SqliteStore
+from taskd.stores.sqlite import WHERE_RUN, SqliteStore
 from tests.stores.disk import small_files
 from tests.stores.records import NOBODY, NOW, SECOND, a_job, a_run, new, written
 
@@ -59,9 +58,9 @@ def test_the_loop_and_the_readers_search_by_an_index_in_its_order(store: SqliteS
     with store.history() as lent:
         read_everything(History(store._db) if store.path else lent)
     store._db.set_trace_callback(None)
-    values = (None,) * (len(rows.RUN_COLUMNS) + 2)
     plans = {statement: plan(store, statement) for statement in asked}
-    plans[UPDATE_RUN] = plan(store, UPDATE_RUN, *values)
+    update = f"UPDATE runs SET state = ? {WHERE_RUN}"
+    plans[update] = plan(store, update, *(None,) * 4)
     # Without any filter the rows are read backwards until there are enough.
     assert plans.pop("SELECT * FROM runs   ORDER BY id DESC LIMIT 100") == ["SCAN runs"]
     assert len(plans) > 20

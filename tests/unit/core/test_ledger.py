@@ -107,7 +107,7 @@ def test_a_dead_letter_that_is_let_go_does_not_count_again() -> None:
     counted = ledger.jobs[JOB]
     ledger.put_run(replace(dead, dismissed_at=NOON))  # in the turn that it ended in
     ledger.begin(NOON)
-    ledger.find(Found(runs=(dead,)))
+    ledger.known.learn(Found(runs=(dead,)))
     ledger.put_run(replace(dead, dismissed_at=NOON + SECOND))  # and in a later one
     assert ledger.jobs[JOB] == counted
     assert (counted.counts, counted.failures_in_row) == ({"DEAD": 1}, 1)
