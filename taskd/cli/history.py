@@ -148,6 +148,8 @@ def _overview(document: Document, *, json: bool) -> None:
         put_json(document)
         return
     put_jobs(document)
+    if store_error := document["daemon"].get("store_error"):
+        talk(f"nothing starts, for nothing can be recorded: {store_error}")
     if problems := document["daemon"].get("config_error"):
         talk("the file has problems; the jobs loaded before run on:")
         for line in problem_lines(problems):

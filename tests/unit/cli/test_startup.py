@@ -16,6 +16,7 @@ ROOT = Path(taskd.__file__).parent.parent
 VERBS = (
     *("run", "check", "status", "add", "stop", "remove", "pause", "resume", "trigger", "next"),
     *("runs", "result", "error", "wait", "explain", "reload", "shutdown", "ping"),
+    *("dead", "retry", "dismiss", "events", "verify", "backup", "prune"),
 )
 
 
