@@ -47,15 +47,17 @@ class Client:
         body: object = None,
         query: Query | None = None,
         timeout: float = REPLY_TIMEOUT_S,
+        key: str | None = None,
     ) -> Any:
         """Send one request and give its decoded JSON; `timeout` is seconds of silence.
 
         A request whose answer does not arrive is not sent again: it may have been carried out.
-        The `ApiError` then has the code ``no_answer``.
+        The `ApiError` then has the code ``no_answer``. With a `key` (an Idempotency-Key: 1 to 255
+        printable ASCII characters) it may be sent again, and is carried out once.
         """
         connection = self._connect(timeout)
         try:
-            connection.request(method, target(path, query), **_payload(body))
+            connection.request(method, target(path, query), **_payload(body, key))
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -63,6 +65,24 @@ class Client:
         finally:
             connection.close()
         return _decode(response.status, text)
+
+    def stream(self, path: str, *, query: Query | None = None) -> Iterator[Any]:
+        """Send a GET and yield the decoded JSON of each line, as long as the daemon sends any.
+
+        What breaks off raises an `ApiError` with the code ``no_answer``.
+        """
+        connection = self._connect(None)
+        try:
+            connection.request("GET", target(path, query), **_payload(None, None))
+            response = connection.getresponse()
+            if response.status >= 400:
+                _decode(response.status, response.read())
+            while line := response.readline():
+                yield json.loads(line)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _no_answer(connection.path, error) from error
+        finally:
+            connection.close()
 
     def ping(self) -> Document:
         """``{"version", "pid"}`` of the daemon that answers."""
@@ -142,6 +162,59 @@ class Client:
         """End one run and give it in the state that was really reached."""
         return self._post(_run_path(run, "stop"), reason=reason)
 
+    def dead(
+        self,
+        job: str | None = None,
+        error: str | None = None,
+        since: str | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        """The runs of the dead-letter queue, newest first; `error` is a class or a category."""
+        query: Query = {"job": job, "error": error, "since": since, "limit": limit}
+        return cast(list[Document], self.request("GET", "/v1/dead", query=query))
+
+    def retry(self, runs: Sequence[str], dry_run: bool = False) -> Document:
+        """Do final runs again, each as a new run that names the old one."""
+        return self._post("/v1/retry", runs=list(runs), dry_run=dry_run or None)
+
+    def retry_dead(
+        self,
+        job: str | None = None,
+        error: str | None = None,
+        older_than: str | None = None,
+        since: str | None = None,
+        dry_run: bool = False,
+    ) -> Document:
+        """Do the runs of the dead-letter queue again, oldest first, at most 1000 at a time."""
+        chosen = {"job": job, "error": error, "older_than": older_than, "since": since}
+        return self._post("/v1/retry", dead=True, dry_run=dry_run or None, **chosen)
+
+    def dismiss(self, runs: Sequence[str]) -> Document:
+        """Let dead runs leave the dead-letter queue."""
+        return self._post("/v1/dismiss", runs=list(runs))
+
+    def events(
+        self,
+        after: int | None = None,
+        job: str | None = None,
+        run: str | None = None,
+        limit: int | None = None,
+        follow: bool = False,
+    ) -> Iterator[Document]:
+        """The events behind the `after`-th, or the last `limit`; with `follow` new ones, too."""
+        query: Query = {
+            "after": after,
+            "job": job,
+            "run": run,
+            "limit": limit,
+            "follow": 1 if follow else None,
+        }
+        return self.stream("/v1/events", query=query)
+
+    def prune(self) -> Document:
+        """Forget now what has been kept long enough; gives how many runs and events."""
+        return self._post("/v1/prune")
+
     def wait(self, run: str, timeout: float | None = None) -> Document:
         """The run once it is final, or as it stands when `timeout` seconds are up."""
         document: Document = {}
@@ -168,7 +241,7 @@ class Client:
         body = {key: value for key, value in fields.items() if value is not None}
         return cast(Document, self.request("POST", path, body=body))
 
-    def _connect(self, timeout: float) -> _UnixConnection:
+    def _connect(self, timeout: float | None) -> _UnixConnection:
         refused: Path | None = None
         for path in self.sockets:
             connection = _UnixConnection(path, timeout)
@@ -206,7 +279,7 @@ def target(path: str, query: Query | None = None) -> str:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float | None) -> None:
         super().__init__("taskd", timeout=timeout)
         self.path = path
 
@@ -232,8 +305,10 @@ def _segment(text: str) -> str:
     return quote(text, safe="", errors="surrogateescape")
 
 
-def _payload(body: object) -> dict[str, Any]:
+def _payload(body: object, key: str | None) -> dict[str, Any]:
     headers = {"Connection": "close"}
+    if key is not None:
+        headers["Idempotency-Key"] = key
     if body is None:
         return {"headers": headers}
     return {"body": _json(body), "headers": {**headers, "Content-Type": "application/json"}}

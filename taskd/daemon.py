@@ -11,7 +11,7 @@ import os
 import signal
 import socket as sockets
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,11 +60,16 @@ class ShutdownAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreTold:
+    """The store cannot be written any more, or can be again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The scheduler has shut down."""
 
 
-News: TypeAlias = Signalled | ShutdownAsked | Ended
+News: TypeAlias = Signalled | ShutdownAsked | StoreTold | Ended
 
 
 def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> int:
@@ -120,6 +125,7 @@ class Daemon:
             durability=settings.durability.value,
             folder=Path.cwd() if store else configuration.path.absolute().parent,
             on_end=runlog.ended,
+            on_outage=lambda _: self._news.put(StoreTold()),
         )
         self._notifier = Notifier(os.environ)
         self._started_at = self.scheduler.clock.now()
@@ -165,6 +171,8 @@ class Daemon:
                     self._stop(now=self._is_stopping)
                 case ShutdownAsked(now):
                     self._stop(now=now)
+                case StoreTold():
+                    self._notifier.status(self._summary())
                 case Ended():
                     return 0 if self._is_stopping else EXIT_FAILED
 
@@ -201,6 +209,11 @@ class Daemon:
         """Where callables are looked for first."""
         return self._files.configuration.settings.python_path
 
+    @property
+    def categories(self) -> Collection[str]:
+        """The names of the failure categories."""
+        return self._files.configuration.categories
+
     def describe(self) -> Document:
         """Return the `daemon` part of the status."""
         problems = [problem_json(problem) for problem in self._files.problems]
@@ -212,6 +225,8 @@ class Daemon:
             "config": str(self._files.configuration.path),
             "config_error": problems or None,
             "store": self._store,
+            "store_path": str(self.scheduler.store_path),
+            "store_error": self.scheduler.outage.error or None,
             "socket": str(self._socket),
             "stopping": self._is_stopping,
         }
@@ -257,6 +272,8 @@ class Daemon:
         self._news.put(Ended())
 
     def _summary(self) -> str:
+        if error := self.scheduler.outage.error:
+            return f"nothing starts: {error}"
         try:
             records = self.scheduler.read(lambda history: history.jobs())
         except (StoreUnavailable, Stopped) as error:

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from datetime import timedelta
 from typing import Final
 
-from taskd.core.ports import Clock, Keep, Store
+from taskd.core.ports import Clock, Keep, Pruned, Store
 from taskd.core.run import MICROSECOND
 from taskd.core.zones import EPOCH
 from taskd.errors import StoreError
@@ -39,6 +39,7 @@ class Housekeeper:
         self._offset = self._wall_offset()
         self._batch = BATCH
         self._asked: list[Future[object]] = []
+        self._pruned = Pruned()  # by the sweep that is under way
 
     def left(self) -> timedelta | None:
         """Return how long until the next step of a sweep that is under way, None when none is."""
@@ -47,7 +48,7 @@ class Housekeeper:
         return timedelta(seconds=max(0.0, self._due - self._clock.elapsed())) + MICROSECOND
 
     def sweep_now(self, done: Future[object]) -> None:
-        """Begin, or go on with, a sweep; tell when it is over."""
+        """Begin, or go on with, a sweep; tell what it forgot when it is over."""
         self._asked.append(done)
         self._due, self._is_under_way = self._clock.elapsed(), True
 
@@ -57,7 +58,7 @@ class Housekeeper:
         if began < self._due or self._has_jumped():
             return
         try:
-            goes_on = self._store.prune(self._clock.now(), keep, self._batch)
+            step = self._store.prune(self._clock.now(), keep, self._batch)
         except StoreError as error:
             logger.error("cannot keep house: %s", error)
             self._end(error)
@@ -67,8 +68,9 @@ class Housekeeper:
             self._batch = max(1, self._batch // 2)
         elif took < LONGEST_STEP_S / 4:
             self._batch = min(LARGEST_BATCH, self._batch * 2)
-        self._is_under_way = goes_on
-        if goes_on:
+        self._pruned += step
+        self._is_under_way = step.goes_on
+        if step:
             pause = timedelta(0) if self._asked else PAUSE
             self._due = self._clock.elapsed() + pause.total_seconds()
         else:
@@ -90,10 +92,11 @@ class Housekeeper:
     def _end(self, error: StoreError | None) -> None:
         self._is_under_way = False
         self._due = self._clock.elapsed() + EVERY.total_seconds()
+        pruned, self._pruned = self._pruned, Pruned()
         asked, self._asked = self._asked, []
         for done in asked:
             if done.set_running_or_notify_cancel():
                 if error is not None:
                     done.set_exception(error)
                 else:
-                    done.set_result(None)
+                    done.set_result(pruned)

@@ -36,6 +36,14 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """Somebody waits for the journal to go on behind its `after`-th event."""
+
+    after: int
+    answer: Future[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Shut down: give running attempts `grace`, then hand them back."""
 
@@ -44,19 +52,26 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Forget now what is too old; answered when that is done."""
+    """Forget now what is too old; answered with what was (`Pruned`) when it is done."""
 
     answer: Future[object]
 
 
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """The store's file is damaged."""
+
+    finding: str
+
+
 T = TypeVar("T")
-Message: TypeAlias = Input | Query | Watch | Sweep | Stop
+Message: TypeAlias = Input | Query | Watch | Follow | Sweep | Damaged | Stop
 
 
 class Inbox:
     """Messages for the loop, and the futures of those who wait for what comes of them.
 
-    `post`, `ask`, `query` and `watch` may be called from any thread, the rest by the loop alone.
+    `post` and what returns a future may be called from any thread, the rest by the loop alone.
     """
 
     def __init__(self, wakeup: Wakeup) -> None:
@@ -65,6 +80,7 @@ class Inbox:
         self._tickets = count(1)
         self._answers: dict[Ticket, Future[object]] = {}
         self._watches: dict[str, list[Future[Run]]] = {}
+        self._follows: list[Follow] = []
         self._is_closed = False
 
     def __bool__(self) -> bool:
@@ -102,8 +118,17 @@ class Inbox:
         self.post(Watch(task, answer))
         return answer
 
+    def follow(self, after: int) -> Future[int]:
+        """Return a future of the journal's head as soon as it is behind `after`.
+
+        Cancel it to stop waiting.
+        """
+        answer = Future[int]()
+        self.post(Follow(after, answer))
+        return answer
+
     def sweep(self) -> Future[object]:
-        """Have what is too old forgotten now; the future is done when it is."""
+        """Have what is too old forgotten now; the future gets what was (`Pruned`)."""
         answer = Future[object]()
         self.post(Sweep(answer))
         return answer
@@ -134,6 +159,19 @@ class Inbox:
         waiting = [answer for answer in self._watches.get(watch.task, ()) if not answer.cancelled()]
         self._watches[watch.task] = [*waiting, watch.answer]
 
+    def keep_follow(self, follow: Follow) -> None:
+        """Answer `follow` when the journal has gone on."""
+        self._follows = [held for held in self._follows if not held.answer.cancelled()]
+        self._follows.append(follow)
+
+    def journal_grew(self, head: int) -> None:
+        """Answer all who wait for the journal to go on behind an event before `head`."""
+        told = [follow for follow in self._follows if follow.after < head]
+        self._follows = [follow for follow in self._follows if follow.after >= head]
+        for follow in told:
+            if follow.answer.set_running_or_notify_cancel():
+                follow.answer.set_result(head)
+
     def run_ended(self, run: Run) -> None:
         """Answer all who watch `run` or its job."""
         crash_point("end.before_told")
@@ -150,12 +188,15 @@ class Inbox:
         self._wakeup.close()
 
     def _refuse_all(self) -> None:
-        waiting: list[Future[object] | Future[Run]] = []
+        waiting: list[Future[object] | Future[Run] | Future[int]] = []
         messages = _until_empty(self._messages.popleft)
-        waiting.extend(item.answer for item in messages if isinstance(item, Query | Watch | Sweep))
+        waiting.extend(
+            item.answer for item in messages if isinstance(item, Query | Watch | Follow | Sweep)
+        )
         waiting.extend(answer for _, answer in _until_empty(self._answers.popitem))
         for _, answers in _until_empty(self._watches.popitem):
             waiting.extend(answers)
+        waiting.extend(follow.answer for follow in _until_empty(self._follows.pop))
         for answer in waiting:
             if answer.set_running_or_notify_cancel():
                 answer.set_exception(Stopped("taskd has shut down"))

@@ -18,7 +18,7 @@ from taskd.core.messages import Draining, HandedBack, Input
 from taskd.core.ports import Clock, Executor, Store
 from taskd.core.run import Run, RunId
 from taskd.housekeeping import Housekeeper
-from taskd.inbox import Inbox, Query, Stop, Sweep, Watch
+from taskd.inbox import Damaged, Follow, Inbox, Query, Stop, Sweep, Watch
 from taskd.outage import Outage
 from taskd.turns import Turns
 
@@ -69,8 +69,9 @@ class Loop:
     # -- from any thread -------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the loop's thread."""
+        """Start the loop's thread, and the one that reads the store through for damage."""
         self._thread.start()
+        threading.Thread(target=self._look_for_damage, name="taskd-damage", daemon=True).start()
 
     def stop(self, grace: timedelta) -> None:
         """Begin to shut down, or shorten the grace of a shutdown under way."""
@@ -79,6 +80,10 @@ class Loop:
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the loop has ended and the store is closed; return whether it has."""
         return self._has_ended.wait(timeout_s)
+
+    def _look_for_damage(self) -> None:
+        if found := self._store.damage():
+            self.inbox.post(Damaged(found))
 
     # -- the loop's thread -----------------------------------------------------------------------
 
@@ -100,11 +105,13 @@ class Loop:
         inputs, self._turns.unwritten = self._turns.unwritten, []
         if not inputs and (healed := self.outage.healed()):
             inputs = [healed]
-        reads: list[Query | Watch] = []
+        reads: list[Query | Watch | Follow] = []
         for message in self.inbox.take():
             match message:
-                case Query() | Watch():
+                case Query() | Watch() | Follow():
                     reads.append(message)
+                case Damaged():
+                    self._turns.condemn(message.finding)
                 case Sweep():
                     self._house.sweep_now(message.answer)
                 case Stop():
@@ -120,6 +127,7 @@ class Loop:
         engine = self._turns.engine
         if engine is not None and not self.outage.error:
             self._house.step(engine.kept_for)
+        self.inbox.journal_grew(self._store.head())
 
     def wait(self) -> None:
         """Sleep until a message comes, the next instant is due, or the clock is stepped."""
@@ -142,10 +150,12 @@ class Loop:
             due.append(self._clock.now() + timedelta(seconds=grace))
         return min(due, default=None)
 
-    def _read(self, read: Query | Watch) -> None:
+    def _read(self, read: Query | Watch | Follow) -> None:
         try:
             if isinstance(read, Watch):
                 self._begin_watch(read)
+            elif isinstance(read, Follow):
+                self.inbox.keep_follow(read)
             elif read.answer.set_running_or_notify_cancel():
                 read.answer.set_result(read.read())
         # Whatever a read raises belongs to the one who asked.
@@ -181,5 +191,7 @@ class Loop:
         """Whether a shutdown has come to its end: nothing runs, or the grace is over."""
         if self._grace_ends is None or self._has_handed_back:
             return self._has_handed_back
+        if self._turns.is_condemned:
+            return not self._turns.is_busy
         engine = self._turns.engine
         return engine is not None and not engine.running and not engine.abandoned

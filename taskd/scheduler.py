@@ -47,9 +47,10 @@ class Scheduler(AsyncTwins):
 
     `workers` is how many tasks run at once. `durability` is ``"full"`` (what was acknowledged
     survives a power loss) or ``"normal"`` (a crash of the process). A relative store path begins at
-    `folder`. `clock` is for tests: see `taskd.testing`. `on_end` is told of each finished run, on a
-    thread that must not be held up. `categories` names kinds of failures, each with its classes of
-    exceptions or their names: ``{"transient": [ConnectionError, "requests.exceptions.Timeout"]}``.
+    `folder`. `clock` is for tests: see `taskd.testing`. `on_end` is told of each finished run, and
+    `on_outage` of what keeps the store from being written and, with an empty text, of its end; both
+    on a thread that must not be held up. `categories` names kinds of failures, with the exception
+    classes of each, or their names: ``{"transient": [OSError, "requests.exceptions.Timeout"]}``.
 
     Raises:
         InvalidJob: An exception class is in two categories.
@@ -66,6 +67,7 @@ class Scheduler(AsyncTwins):
         folder: Path | None = None,
         clock: Clock | None = None,
         on_end: Callable[[Run], None] = lambda _: None,
+        on_outage: Callable[[str], None] = lambda _: None,
         categories: Categories | None = None,
     ) -> None:
         self._categories = by_class(categories or {})
@@ -79,18 +81,15 @@ class Scheduler(AsyncTwins):
             clock=self.clock,
             engine=partial(_engine, workers, Random().random),
             executor=self._make_executor,
-            on_end=partial(self._ended, on_end),
+            on_end=partial(_ended, self.objects, on_end),
+            on_outage=on_outage,
         )
-        self.inbox = self._loop.inbox
+        self.inbox, self.outage = self._loop.inbox, self._loop.outage
+        self.store_path = self._store.path
 
     def _make_executor(self, inbox: Inbox) -> Threads:
         self.executor = Threads(inbox, self.clock.now, self.objects, self._categories)
         return self.executor
-
-    def _ended(self, on_end: Callable[[Run], None], run: Run) -> None:
-        if self.objects is not None:
-            self.objects.ended(run)
-        on_end(run)
 
     # -- scheduling ------------------------------------------------------------------------------
 
@@ -136,10 +135,7 @@ class Scheduler(AsyncTwins):
         next call; one that raises, or whose result is not JSON in a durable store, leaves it as it
         was.
 
-        Raises:
-            TypeError: As for `schedule_one_time`.
-            NotImportable: The store is durable and the function cannot be imported by name.
-            InvalidJob: The interval is too short, or the priority out of range.
+        Raises what `schedule_one_time` does, and InvalidJob for an interval that is too short.
         """
         task = Periodic(function, interval, args, kwargs or {}, carry, priority, failure)
         return self.schedule_many([task])[0]
@@ -285,6 +281,12 @@ class Scheduler(AsyncTwins):
             raise Stopped(f"the scheduler belongs to process {self._pid}: make one after the fork")
         if self._loop.join(0):
             raise Stopped("the scheduler has shut down")
+
+
+def _ended(objects: Objects | None, on_end: Callable[[Run], None], run: Run) -> None:
+    if objects is not None:
+        objects.ended(run)
+    on_end(run)
 
 
 def _engine(workers: int, draw: Callable[[], float]) -> Engine:

@@ -7,6 +7,7 @@ streams, and its loop sleeps when nobody asks.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -23,19 +24,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from taskd import api
-from taskd.config.entry import InvalidEntry
-from taskd.config.report import problem_json
+from taskd.answers import Refused, problem, refusal, respond
+from taskd.core.messages import Key
 from taskd.core.run import RunState
-from taskd.errors import (
-    ConfigError,
-    Conflict,
-    InvalidJob,
-    SocketUnusable,
-    Stopped,
-    StoreUnavailable,
-    TaskdError,
-    UnknownTask,
-)
+from taskd.errors import SocketUnusable, TaskdError
+from taskd.streaming import tell_events
 from taskd.views import Document
 
 logger = logging.getLogger("taskd.server")
@@ -51,6 +44,7 @@ BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2)
 READERS: Final = 8
 WRITERS: Final = 16
 IMPORTERS: Final = 4
+LONGEST_KEY: Final = 255  # characters of an Idempotency-Key
 LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,6 +67,10 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("GET", "/v1/runs", api.runs, HTTPStatus.OK),
     ("GET", "/v1/runs/{name}", api.run, HTTPStatus.OK),
     ("POST", "/v1/runs/{name}/stop", api.stop_run, HTTPStatus.OK),
+    ("GET", "/v1/dead", api.dead, HTTPStatus.OK),
+    ("POST", "/v1/retry", api.retry, HTTPStatus.OK),
+    ("POST", "/v1/dismiss", api.dismiss, HTTPStatus.OK),
+    ("POST", "/v1/prune", api.prune, HTTPStatus.OK),
     ("POST", "/v1/reload", api.reload, HTTPStatus.OK),
     ("POST", "/v1/shutdown", api.shutdown, HTTPStatus.OK),
 ]
@@ -167,6 +165,7 @@ class Server:
             pool = self._importers if function in IMPORTING else pool
             app.router.add_route(method, path, self._handler(function, pool, status))
         app.router.add_get("/v1/runs/{name}/wait", self._wait_for_run)
+        app.router.add_get("/v1/events", self._events_of)
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -185,10 +184,22 @@ class Server:
     ) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             ask = await _read(request, self._read_timeout_s)
-            answer = await self._events.run_in_executor(pool, function, self._host, ask)
-            return _respond(answer, status)
+            answer, is_repeat = await self._events.run_in_executor(pool, call, ask)
+            response = respond(answer, status)
+            if is_repeat:
+                response.headers["Idempotency-Replayed"] = "true"
+            return response
+
+        def call(ask: api.Ask) -> tuple[object, bool]:
+            known = api.recognized(self._host, ask)
+            return function(self._host, known), known.is_repeat
 
         return handle
+
+    async def _events_of(self, request: web.Request) -> web.StreamResponse:
+        """Tell events of the journal, and go on with new ones where that is asked."""
+        ask = await _read(request, self._read_timeout_s)
+        return await tell_events(request, self._host, ask, self._readers)
 
     async def _wait_for_run(self, request: web.Request) -> web.StreamResponse:
         """Answer when the run is final, or as it stands when the time is up."""
@@ -200,20 +211,20 @@ class Server:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.wrap_future(end), timeout_s)
             view = await self._read_run(ask)
-        return _respond(view, HTTPStatus.OK)
+        return respond(view, HTTPStatus.OK)
 
     async def _read_run(self, ask: api.Ask) -> Document:
         return await self._events.run_in_executor(self._readers, api.run, self._host, ask)
 
 
 async def _read(request: web.Request, timeout_s: float) -> api.Ask:
-    """Return the request as the API takes it. Raises `_Refused`."""
+    """Return the request as the API takes it. Raises `Refused`."""
     body: object = {}
     try:
         async with asyncio.timeout(timeout_s):
             text = await request.read()
     except TimeoutError:
-        raise _Refused(
+        raise Refused(
             HTTPStatus.REQUEST_TIMEOUT, "timeout", "the body did not arrive in time"
         ) from None
     if text:
@@ -222,11 +233,29 @@ async def _read(request: web.Request, timeout_s: float) -> api.Ask:
             # JSON can spell half of a surrogate pair, which is no text and can be stored nowhere.
             json.dumps(body, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", f"not JSON: {error}") from None
+            raise Refused(HTTPStatus.BAD_REQUEST, "malformed", f"not JSON: {error}") from None
     if not isinstance(body, dict):
-        raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body must be a JSON object")
+        raise Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body must be a JSON object")
     name = request.match_info.get("name", "")
-    return api.Ask(name=name, query=dict(request.query), body=body, actor=f"uid:{_peer(request)}")
+    return api.Ask(
+        name=name,
+        query=dict(request.query),
+        body=body,
+        actor=f"uid:{_peer(request)}",
+        key=_key(request, body),
+    )
+
+
+def _key(request: web.Request, body: object) -> Key | None:
+    """Return the Idempotency-Key of a request, with what tells this request from any other."""
+    text = request.headers.get("Idempotency-Key")
+    if text is None or request.method == "GET":
+        return None
+    if not (1 <= len(text) <= LONGEST_KEY and text.isascii() and text.isprintable()):
+        words = f"an Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters"
+        raise Refused(HTTPStatus.BAD_REQUEST, "malformed", words)
+    canonical = json.dumps([request.method, request.path, body], sort_keys=True)
+    return Key(text, hashlib.sha256(canonical.encode()).hexdigest())
 
 
 def _refuse_constant(word: str) -> object:
@@ -237,29 +266,11 @@ def _peer(request: web.Request) -> int:
     """Return the uid at the other end, as the kernel knows it: unix(7), SO_PEERCRED."""
     transport = request.transport
     if transport is None:
-        raise _Refused(HTTPStatus.FORBIDDEN, "forbidden", "the peer is gone")
+        raise Refused(HTTPStatus.FORBIDDEN, "forbidden", "the peer is gone")
     peer: socket.socket = transport.get_extra_info("socket")
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", credentials)
     return int(uid)
-
-
-# -- answers ------------------------------------------------------------------------------------
-
-
-class _Refused(TaskdError):
-    """A request that never reached the API."""
-
-    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
-        self.status = status
-        self.code = code
-        super().__init__(detail)
-
-
-def _respond(answer: object, status: HTTPStatus) -> web.Response:
-    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    body = text.encode("utf-8", "backslashreplace")
-    return web.Response(status=status, body=body, content_type="application/json")
 
 
 @web.middleware
@@ -268,69 +279,18 @@ async def _problems(request: web.Request, handler: Handler) -> web.StreamRespons
     try:
         uid = _peer(request)
         if uid not in (0, os.geteuid()):
-            raise _Refused(HTTPStatus.FORBIDDEN, "forbidden", f"uid {uid} may not use this daemon")
+            raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"uid {uid} may not use this daemon")
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:
         status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large"
-        return _problem(status, code, f"a body is at most {BODY_LIMIT} bytes")
+        return problem(status, code, f"a body is at most {BODY_LIMIT} bytes")
     except web.HTTPException as error:
         status = HTTPStatus(error.status)
         code = "not_found" if status is HTTPStatus.NOT_FOUND else status.name.lower()
-        return _problem(status, code, f"{request.method} {request.path}: {status.phrase}")
+        return problem(status, code, f"{request.method} {request.path}: {status.phrase}")
     except TaskdError as error:
-        return _refusal(error)
+        return refusal(error)
     # A defect answers this request alone; the daemon's log has it.
     except Exception:
         logger.exception("%s %s failed", request.method, request.path)
-        return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "see the daemon's log")
-
-
-def _refusal(error: TaskdError) -> web.Response:
-    more: Document = {}
-    match error:
-        case _Refused():
-            status, code = error.status, error.code
-        case UnknownTask():
-            status, code = HTTPStatus.NOT_FOUND, f"unknown_{error.kind}"
-            if error.nearest:
-                more["hint"] = error.nearest
-        case Conflict():
-            status, code = HTTPStatus.CONFLICT, "conflict"
-            if error.run:
-                more["run"] = error.run
-        case InvalidEntry():
-            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"
-            more["problems"] = [
-                {"key": flaw.key, "message": flaw.message, "hint": flaw.hint}
-                for flaw in error.problems
-            ]
-        case InvalidJob():
-            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"
-            problem = {"key": error.key, "message": error.message, "hint": error.hint}
-            more["problems"] = [problem]
-        case ConfigError():
-            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "config_invalid"
-            more["problems"] = [problem_json(problem) for problem in error.problems]
-        case Stopped():
-            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "stopping"
-        case StoreUnavailable():
-            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable"
-        case _:
-            logger.error("an error without a code of its own", exc_info=error)
-            status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "internal"
-    return _problem(status, code, str(error), more)
-
-
-def _problem(
-    status: HTTPStatus, code: str, detail: str, more: Document | None = None
-) -> web.Response:
-    document: Document = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "code": code,
-        "detail": detail,
-    }
-    response = _respond(document | (more or {}), status)
-    response.content_type = "application/problem+json"
-    return response
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "see the daemon's log")

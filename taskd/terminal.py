@@ -32,9 +32,12 @@ def masked(text: str) -> str:
     return "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
 
 
-def encoded(document: object) -> str:
-    """The document as indented JSON that any terminal and any encoding of Unicode can take."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+def encoded(document: object, *, indent: int | None = 2) -> str:
+    """The document as JSON that any terminal and any encoding of Unicode can take.
+
+    It is indented, or on one line where `indent` is None.
+    """
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

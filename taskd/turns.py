@@ -91,12 +91,29 @@ class Turns:
         self._alive: set[tuple[RunId, int]] = set()
         self._refused: list[Refused] = []
         self._doubt: Decided | None = None
+        self._damage = ""
         self._offset: timedelta | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether attempts are under way."""
         return bool(self._alive)
+
+    @property
+    def is_condemned(self) -> bool:
+        """Whether the store was found damaged."""
+        return bool(self._damage)
+
+    def condemn(self, finding: str) -> None:
+        """Write nothing more, until a restart: what is written to a damaged file may be lost.
+
+        Nothing starts then, and requests are refused.
+        """
+        self._damage = (
+            f"the store is damaged: {finding}; stop taskd, look with: taskd verify, "
+            "and restore a backup or: taskd verify --rebuild FILE"
+        )
+        self.engine = None
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Do one turn with `inputs`, or what can be done of it."""
@@ -116,6 +133,8 @@ class Turns:
     def _try(self, inputs: Sequence[Input]) -> Exception | None:
         """Do one turn and return what went wrong; the engine is gone then."""
         try:
+            if self._damage:
+                raise StoreUnavailable(self._damage)
             self._settle_doubt()
             decided = self._decide(inputs)
         except StoreRefused as error:

@@ -16,10 +16,9 @@ from taskd.core.reasons import Reason
 from taskd.core.record import JobRecord, JobState
 from taskd.core.run import MICROSECOND, Attempt, Run, RunError, RunState
 from taskd.core.schedule import LONGEST as CENTURY
+from taskd.stores.events import Event
 
 Document = dict[str, object]
-
-MAX_ATTEMPTS = 1  # retries are not in this version
 
 
 def rfc3339(instant: datetime | None) -> str | None:
@@ -56,6 +55,8 @@ def job_view(
         "running": running,
         "last_run": None if last_run is None else last_run_view(last_run),
         "counts": dict(record.counts),
+        "failures_in_row": record.failures_in_row,
+        "policies": policies_view(job),
         "problem": problem,
         **timing_view(job),
     }
@@ -107,6 +108,31 @@ def reason_view(reason: Reason) -> Document:
     }
 
 
+def policies_view(job: Job) -> Document:
+    """Return the policies of a job by the keys of jobs.toml, defaults too."""
+    failure, retry, kept = job.failure, job.failure.retry, job.retention
+    elapsed = retry.max_elapsed
+    return {
+        "retry": {
+            "max_attempts": retry.max_attempts,
+            "backoff": retry.backoff.value,
+            "initial": format_duration(retry.initial),
+            "max_delay": format_duration(retry.max_delay),
+            "jitter": retry.jitter.value,
+            "max_elapsed": None if elapsed is None else format_duration(elapsed),
+            "retry_on": list(retry.retry_on),
+            "give_up_on": list(retry.give_up_on),
+        },
+        "on_crash": failure.on_crash.value,
+        "max_crashes": failure.max_crashes,
+        "pause_after_failures": job.pause_after_failures,
+        "retention": {
+            "success": format_duration(kept.success),
+            "failed": format_duration(kept.failed),
+        },
+    }
+
+
 def job_state(record: JobRecord) -> str:
     """Return active, paused, stopped or finished; a job that is not enabled counts as stopped."""
     if record.state is JobState.ACTIVE and not record.job.enabled:
@@ -137,17 +163,7 @@ def run_view(run: Run, attempts: Iterable[Attempt] = ()) -> Document:
     """Return a run in full, with its ended attempts and the one under way."""
     listed = [attempt_view(attempt) for attempt in attempts]
     if run.state is RunState.RUNNING:
-        listed.append(
-            {
-                "number": run.attempt,
-                "outcome": None,
-                "started_at": rfc3339(run.started_at),
-                "finished_at": None,
-                "node": run.node,
-                "pid": run.pid,
-                "error": None,
-            }
-        )
+        listed.append(_under_way(run))
     return {
         "id": run.id,
         "job": run.job,
@@ -157,18 +173,37 @@ def run_view(run: Run, attempts: Iterable[Attempt] = ()) -> Document:
         "reason": run.reason or None,
         "scheduled_at": rfc3339(run.scheduled_at),
         "queued_at": rfc3339(run.queued_at),
+        "first_started_at": rfc3339(run.first_started_at),
         "started_at": rfc3339(run.started_at),
+        "next_attempt_at": rfc3339(run.due_at) if run.state is RunState.RETRYING else None,
         "finished_at": rfc3339(run.finished_at),
+        "dismissed_at": rfc3339(run.dismissed_at),
         "duration_s": duration_s(run),
         "attempt": run.attempt,
-        "max_attempts": MAX_ATTEMPTS,
+        "max_attempts": run.max_attempts,
+        "failures": run.failures,
+        "crashes": run.crashes,
+        "fence": run.fence,
         "priority": run.priority,
         "result": _result(run),
         "result_repr": run.result is not None and run.result.is_repr,
         "error": error_view(run.error),
         "node": run.node or None,
-        "retry_of": None,
+        "retry_of": run.retry_of,
         "attempts": listed,
+    }
+
+
+def _under_way(run: Run) -> Document:
+    return {
+        "number": run.attempt,
+        "outcome": None,
+        "started_at": rfc3339(run.started_at),
+        "finished_at": None,
+        "node": run.node,
+        "pid": run.pid,
+        "fence": run.fence,
+        "error": None,
     }
 
 
@@ -181,19 +216,33 @@ def attempt_view(attempt: Attempt) -> Document:
         "finished_at": rfc3339(attempt.finished_at),
         "node": attempt.node,
         "pid": attempt.pid,
+        "fence": attempt.fence,
         "error": error_view(attempt.error),
     }
 
 
 def error_view(error: RunError | None) -> Document | None:
-    """Return an error; failure categories are not in this version."""
+    """Return an error; `category` is None where its class is of none."""
     if error is None:
         return None
     return {
         "type": error.type,
         "message": error.message,
         "traceback": error.traceback,
-        "category": None,
+        "category": error.category,
+    }
+
+
+def event_view(event: Event) -> Document:
+    """Return an event of the journal."""
+    return {
+        "seq": event.seq,
+        "at": rfc3339(event.at),
+        "actor": event.actor,
+        "kind": event.kind,
+        "job": event.job,
+        "run": event.run,
+        "data": dict(event.data),
     }
 
 

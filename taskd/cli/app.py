@@ -81,7 +81,11 @@ class _Printer(Client):
         body: object = None,
         query: Query | None = None,
         timeout: float = REPLY_TIMEOUT_S,  # noqa: ARG002 - nothing is sent
+        key: str | None = None,  # noqa: ARG002 - the verbs have none
     ) -> NoReturn:
         there = (socket for socket in self.sockets if socket.exists())
         put(curl(next(there, self.sockets[0]), method, path, body=body, query=query))
         raise typer.Exit
+
+    def stream(self, path: str, *, query: Query | None = None) -> NoReturn:
+        self.request("GET", path, query=query)

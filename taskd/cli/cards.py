@@ -97,6 +97,8 @@ def put_job(job: Document) -> None:
             ("source", job["source"]),
             ("next", when(job["next_due_at"])),
             ("running", _text(job["running"])),
+            ("retries", _retries(job)),
+            ("in a row", _in_a_row(job)),
             ("last run", _last_run(last) if last else ""),
             ("counts", ", ".join(f"{state} {count}" for state, count in job["counts"].items())),
         ]
@@ -123,10 +125,12 @@ def put_run(run: Document) -> None:
             ("retry of", _text(run.get("retry_of"))),
             ("scheduled", when(run["scheduled_at"])),
             ("queued", local(run["queued_at"])),
-            ("started", local(run["started_at"])),
+            ("started", local(run.get("first_started_at") or run["started_at"])),
             ("finished", when(run["finished_at"])),
             ("took", took(duration_of(run))),
-            ("attempt", f"{run['attempt']} of {run['max_attempts']}" if run["attempt"] else ""),
+            ("attempt", _attempt(run)),
+            ("next", _next_attempt(run)),
+            ("dismissed", when(run.get("dismissed_at"))),
             ("node", _text(run.get("node"))),
             ("result", _value(run["result"]) if run["state"] == "SUCCEEDED" else ""),
             ("error", _error(run.get("error"))),
@@ -164,6 +168,42 @@ def _policy(job: Document, key: str) -> str:
     if value is None or value == _POLICIES[key]:
         return ""
     return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def _retries(job: Document) -> str:
+    policies = job.get("policies") or {}
+    retry = policies.get("retry") or {}
+    if retry.get("max_attempts", 1) == 1:
+        return ""
+    words = f"{retry['max_attempts']} attempts, {retry['backoff']} from {retry['initial']}"
+    return f"{words} to {retry['max_delay']}, jitter {retry['jitter']}"
+
+
+def _in_a_row(job: Document) -> str:
+    failures = job.get("failures_in_row") or 0
+    if not failures:
+        return ""
+    limit = (job.get("policies") or {}).get("pause_after_failures")
+    return f"{_counted(failures, 'failure')}" + (f", paused after {limit}" if limit else "")
+
+
+def _attempt(run: Document) -> str:
+    """The latest attempt; those lost with their process are not of the number there may be."""
+    attempt, most = run["attempt"], run["max_attempts"]
+    if not attempt:
+        return ""
+    lost = run.get("crashes") or 0
+    if attempt <= most and not lost:
+        return f"{attempt} of {most}"
+    told = f"{attempt}; {run.get('failures', 0)} of {most} failed"
+    return told + (f", {lost} lost" if lost else "")
+
+
+def _next_attempt(run: Document) -> str:
+    due_at = run.get("next_attempt_at")
+    if not due_at:
+        return ""
+    return f"{when(due_at)}, attempt {run['failures'] + 1} of {run['max_attempts']}"
 
 
 def _job_row(job: Document) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from taskd.cli.render import put, put_json, talk
 from taskd.client import Document
 
 
-@app.command()
+@app.command(epilog="Example: taskd run jobs.toml")
 def run(
     file: Annotated[Path, typer.Argument(help="The jobs.toml to serve.")],
     socket: Annotated[Path | None, typer.Option(help="Where to listen.")] = None,
@@ -24,7 +24,7 @@ def run(
     raise typer.Exit(serve(file, socket=socket, store=store))
 
 
-@app.command()
+@app.command(epilog="Example: taskd reload")
 def reload(json: Json = False, curl: Curl = False) -> None:
     """Read jobs.toml again, all of it or, on any problem, nothing."""
     reply = client(curl).reload()
@@ -37,7 +37,7 @@ def reload(json: Json = False, curl: Curl = False) -> None:
     talk(f"reloaded: {_counted(reply)}")
 
 
-@app.command()
+@app.command(epilog="Example: taskd shutdown")
 def shutdown(
     now: Annotated[bool, typer.Option("--now", help="Do not wait for what is running.")] = False,
     curl: Curl = False,
@@ -47,7 +47,7 @@ def shutdown(
     talk("the daemon is stopping" + (" now" if now else ", once its runs end or the grace is over"))
 
 
-@app.command()
+@app.command(epilog="Example: taskd ping && echo it is up")
 def ping(json: Json = False, curl: Curl = False) -> None:
     """Ask whether a daemon answers."""
     reply = client(curl).ping()

@@ -18,7 +18,7 @@ from taskd.errors import ApiError
 RunId = Annotated[str, typer.Argument(metavar="RUN")]
 
 
-@app.command()
+@app.command(epilog="Example: taskd status nightly-report")
 def status(
     job_or_run: Annotated[str | None, typer.Argument(metavar="[JOB|RUN]")] = None,
     json: Json = False,
@@ -39,7 +39,7 @@ def status(
         put_job(document)
 
 
-@app.command(name="next")
+@app.command(name="next", epilog="Example: taskd next heartbeat -n 3")
 def upcoming(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
     count: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many.")] = 10,
@@ -54,7 +54,7 @@ def upcoming(
         put_upcoming(dues)
 
 
-@app.command()
+@app.command(epilog="Example: taskd why nightly-report --at 2026-03-29T02:30")
 def why(
     job: Annotated[str, typer.Argument(metavar="JOB")],
     at: Annotated[
@@ -74,7 +74,7 @@ def why(
         put_reasons(document["reasons"])
 
 
-@app.command()
+@app.command(epilog="Example: taskd runs nightly-report --state FAILED --since 7d")
 def runs(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
     state: Annotated[str | None, typer.Option(help="FAILED, RUNNING, ...")] = None,
@@ -94,7 +94,7 @@ def runs(
         put_runs(history)
 
 
-@app.command()
+@app.command(epilog="Example: taskd result 01a20af3-3b21-74cd-9e71-356abab62da7")
 def result(run: RunId, json: Json = False, curl: Curl = False) -> None:
     """Print what a run returned.
 
@@ -111,7 +111,7 @@ def result(run: RunId, json: Json = False, curl: Curl = False) -> None:
         put_json(value)
 
 
-@app.command()
+@app.command(epilog="Example: taskd error 01a20af3-3b21-74cd-9e71-356abab62da7")
 def error(run: RunId, json: Json = False, curl: Curl = False) -> None:
     """Print the traceback of a run that failed."""
     document = client(curl).run(run)
@@ -125,7 +125,7 @@ def error(run: RunId, json: Json = False, curl: Curl = False) -> None:
         talk(f"run {run} has no error: {ending(document)}")
 
 
-@app.command()
+@app.command(epilog="Example: taskd wait 01a20af3-3b21-74cd-9e71-356abab62da7 --timeout 5m")
 def wait(
     run: Annotated[list[str], typer.Argument(metavar="RUN...")],
     timeout: Timeout = None,
@@ -168,6 +168,8 @@ def _overview(document: Document, *, json: bool) -> None:
         put_json(document)
         return
     put_jobs(document)
+    if store_error := document["daemon"].get("store_error"):
+        talk(f"nothing starts, for nothing can be recorded: {store_error}")
     if problems := document["daemon"].get("config_error"):
         talk("the file has problems; the jobs loaded before run on:")
         for line in problem_lines(problems):

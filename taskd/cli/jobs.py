@@ -20,7 +20,7 @@ JobOrAll = Annotated[str | None, typer.Argument(metavar="[JOB]")]
 All = Annotated[bool, typer.Option("--all", help="Every job.")]
 
 
-@app.command()
+@app.command(epilog="Example: taskd remove feed")
 def remove(job: JobName, json: Json = False, curl: Curl = False) -> None:
     """Forget an added job; its history stays."""
     reply = client(curl).remove(job)
@@ -33,7 +33,7 @@ def remove(job: JobName, json: Json = False, curl: Curl = False) -> None:
     talk(f"removed {job}" + (f", {ended} waiting {runs} cancelled" if ended else ""))
 
 
-@app.command()
+@app.command(epilog='Example: taskd stop feed --reason "the source is gone"')
 def stop(
     job_or_run: Annotated[str, typer.Argument(metavar="JOB|RUN")],
     reason: Reason = None,
@@ -60,7 +60,7 @@ def stop(
     _stopped(reply["runs"], reply, json=json)
 
 
-@app.command()
+@app.command(epilog="Example: taskd pause feed --until 2h")
 def pause(
     job: JobOrAll = None,
     every_job: All = False,
@@ -80,7 +80,7 @@ def pause(
     _changed(reply, name, f"paused {name or 'every job'} {back}", json=json)
 
 
-@app.command()
+@app.command(epilog="Example: taskd resume feed")
 def resume(
     job: JobOrAll = None, every_job: All = False, json: Json = False, curl: Curl = False
 ) -> None:
@@ -92,7 +92,7 @@ def resume(
     _changed(reply, name, said, json=json)
 
 
-@app.command()
+@app.command(epilog="Example: taskd trigger feed --kwarg region=eu --wait")
 def trigger(
     job: JobName,
     arg: Args = None,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskd.core.schedule import Schedule
 
 
-@app.command()
+@app.command(epilog="Example: taskd check jobs.toml")
 def check(
     file: Annotated[Path, typer.Argument(help="The jobs.toml to check.")],
     json: Json = False,
@@ -52,7 +52,7 @@ def check(
         put(f"ok: {count} job{'' if count == 1 else 's'}")
 
 
-@app.command()
+@app.command(epilog='Example: taskd explain "30 2 * * mon-fri" --timezone Europe/Berlin')
 def explain(
     expression: Annotated[str, typer.Argument(metavar="EXPR", help="Cron, or a duration: 10s")],
     timezone: Annotated[

@@ -51,6 +51,11 @@ def put_json(document: object) -> None:
     _write(encoded(document))
 
 
+def put_json_line(document: object) -> None:
+    """Print a document as JSON on one line, of a stream of such."""
+    _write(encoded(document, indent=None))
+
+
 def talk(text: str) -> None:
     """Say something to the person on stderr, on one line."""
     sys.stderr.write(f"{harmless(text)}\n")

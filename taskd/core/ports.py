@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeAlias
 
@@ -12,6 +13,21 @@ from taskd.core.run import Run, RunId
 from taskd.core.turn import Changes, Start
 
 Keep: TypeAlias = Callable[[str | None], tuple[timedelta, timedelta]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many runs and events were forgotten; it is true while there is more to look at."""
+
+    runs: int = 0
+    events: int = 0
+    goes_on: bool = True
+
+    def __bool__(self) -> bool:
+        return self.goes_on
+
+    def __add__(self, later: Pruned) -> Pruned:
+        return Pruned(self.runs + later.runs, self.events + later.events, later.goes_on)
 
 
 class Wakeup(Protocol):
@@ -106,11 +122,18 @@ class Store(Protocol):
         """Tell what became of a doubtful commit: written, or not; None: not known yet."""
         ...
 
-    def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
-        """Look at `batch` rows, forget what is too old; return whether the sweep goes on.
+    def prune(self, now: datetime, keep: Keep, batch: int) -> Pruned:
+        """Look at `batch` rows, forget what is too old; return what, and if the sweep goes on.
 
         `keep` gives for a job's name, None for tasks, how long to keep what went well and what
         failed. Raises what `commit` does.
+        """
+        ...
+
+    def damage(self) -> str:
+        """Read everything, and return what is damaged; empty where nothing is found.
+
+        Unlike the rest it is for a thread of its own. `close` ends it early.
         """
         ...
 

@@ -92,6 +92,34 @@ class History:
         statement = f"SELECT * FROM runs {index} {where} ORDER BY id DESC LIMIT ?"
         return map(rows.run_from, self._db.execute(statement, (*asked.values(), limit)))
 
+    def dead(
+        self,
+        *,
+        job: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        oldest_first: bool = False,
+    ) -> Iterator[Run]:
+        """Yield the runs of the dead-letter queue that ended from `since` until `until`.
+
+        The newest come first, or the oldest.
+        """
+        terms = {
+            "job = ?": job,
+            "finished_at >= ?": since and microseconds(since),
+            "finished_at < ?": until and microseconds(until),
+        }
+        asked = {term: value for term, value in terms.items() if value is not None}
+        where = " AND ".join(["state = 'DEAD' AND dismissed_at IS NULL", *asked])
+        order = "ASC" if oldest_first else "DESC"
+        statement = f"SELECT * FROM runs INDEXED BY runs_dead WHERE {where} ORDER BY id {order}"
+        return map(rows.run_from, self._db.execute(statement, tuple(asked.values())))
+
+    def has_receipt(self, key: str) -> bool:
+        """Return whether a request with that Idempotency-Key was done."""
+        row = self._db.execute("SELECT 1 FROM receipts WHERE key = ?", (key,)).fetchone()
+        return row is not None
+
     def attempts(self, run: str) -> list[Attempt]:
         """Return the ended attempts of a run, in order."""
         statement = "SELECT * FROM attempts WHERE run = ? ORDER BY number"
@@ -124,6 +152,22 @@ class History:
             place,
         )
         return [rows.run_from(row) for row in runs], [rows.skip_from(row) for row in skips]
+
+    def last_events(
+        self, limit: int, *, job: str | None = None, run: str | None = None
+    ) -> list[Event]:
+        """Return the last `limit` events in their order: of all, of a job, or of a run."""
+        terms = {"job = ?": job, "run = ?": run}
+        asked = {term: value for term, value in terms.items() if value is not None}
+        where = f"WHERE {' AND '.join(asked)}" if asked else ""
+        statement = f"SELECT * FROM events {where} ORDER BY seq DESC LIMIT ?"
+        found = self._db.execute(statement, (*asked.values(), limit))
+        return [event_from(row) for row in found][::-1]
+
+    def head(self) -> int:
+        """Return the sequence of the journal's last event, 0 where there is none."""
+        row = self._db.execute("SELECT max(seq) FROM events").fetchone()
+        return row[0] or 0
 
     def skips(self, job: JobName) -> list[Skip]:
         """Return the decisions to skip occurrences of a job, in order."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from taskd.core.ports import Keep
+from taskd.core.ports import Keep, Pruned
 from taskd.core.run import MICROSECOND, RunState, microseconds
 from taskd.stores.chain import CUT, Cut, Head, read_cut
 from taskd.stores.events import TASKD, event_from, to_json
@@ -61,29 +61,33 @@ class Retention:
         self._run: str | None = ""  # the last run looked at; None: all are
         self._skip: tuple[str, int] | None = FIRST_SKIP
 
-    def step(self, transaction: Transaction, now: datetime, keep: Keep, batch: int) -> bool:
-        """Look at `batch` rows or events, forget what is too old; return whether there is more."""
+    def step(self, transaction: Transaction, now: datetime, keep: Keep, batch: int) -> Pruned:
+        """Look at `batch` rows or events, forget what is too old; tell what, and if there is more.
+
+        The sweep is over when there is not.
+        """
         at = microseconds(now)
         if self._run is not None:
-            self._run = self._sweep_runs(transaction, at, keep, batch, after=self._run)
-        elif self._skip is not None:
+            return self._sweep_runs(transaction, at, keep, batch, after=self._run)
+        if self._skip is not None:
             self._skip = self._sweep_skips(transaction, at, keep, batch, after=self._skip)
-        else:
-            self._run, self._skip = "", FIRST_SKIP  # also where the journal cannot be cut
-            if not cut_journal(transaction, at, keep(None)[0], batch):
-                return False
+            return Pruned()
+        self._run, self._skip = "", FIRST_SKIP  # also where the journal cannot be cut
+        removed = cut_journal(transaction, at, keep(None)[0], batch)
+        if removed:
             self._run = self._skip = None
-        return True
+        return Pruned(events=removed, goes_on=removed > 0)
 
     def _sweep_runs(
         self, transaction: Transaction, at: int, keep: Keep, batch: int, *, after: str
-    ) -> str | None:
+    ) -> Pruned:
         shortest = _shortest(transaction.db, keep)
         place = (after, _first_id(_cutoff(at, shortest)), batch)
         found = transaction.db.execute(SWEEP_RUNS, place).fetchall()
         old = [row["id"] for row in found if _is_old(row, at, keep)]
         _forget(transaction, at, runs=old)
-        return found[-1]["id"] if len(found) == batch else None
+        self._run = found[-1]["id"] if len(found) == batch else None
+        return Pruned(runs=len(old))
 
     def _sweep_skips(
         self, transaction: Transaction, at: int, keep: Keep, batch: int, *, after: tuple[str, int]
@@ -148,19 +152,18 @@ def _forget(
 # -- the journal ---------------------------------------------------------------------------------
 
 
-def cut_journal(transaction: Transaction, at: int, kept: timedelta, batch: int) -> bool:
-    """Remove the `batch` oldest events that are older than `kept`; return whether it did."""
+def cut_journal(transaction: Transaction, at: int, kept: timedelta, batch: int) -> int:
+    """Remove the `batch` oldest events that are older than `kept`; return how many it did."""
     db, cut = transaction.db, read_cut(transaction.db)
     if cut.until <= cut.at.seq:
         until = _last_before(db, _cutoff(at, kept), cut.at.seq, transaction.head.seq)
         if until - cut.at.seq < max(CUT_AT_LEAST, WORTH * cut.kept):
-            return False
+            return 0
         cut = replace(cut, until=until, kept=0)
     cut, rows = _oldest(db, cut, batch)
     told = to_json({"cut": cut.to_json(), "rows": rows})
     transaction.append([(at, TASKD, CUT, None, None, told)])
-    db.execute(DELETE_EVENTS, (cut.at.seq,))
-    return True
+    return db.execute(DELETE_EVENTS, (cut.at.seq,)).rowcount
 
 
 def _oldest(db: sqlite3.Connection, cut: Cut, batch: int) -> tuple[Cut, Rows]:

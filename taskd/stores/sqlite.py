@@ -17,7 +17,7 @@ from pathlib import Path
 
 from taskd.core.job import JobName
 from taskd.core.messages import Found, Page, Wanted
-from taskd.core.ports import Keep
+from taskd.core.ports import Keep, Pruned
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, microseconds
 from taskd.core.turn import Changes, JobChange, RunChange
@@ -25,6 +25,7 @@ from taskd.crashpoints import crash_point
 from taskd.errors import StoreRefused, StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.connection import create
+from taskd.stores.damage import Examination
 from taskd.stores.events import event_rows
 from taskd.stores.history import History
 from taskd.stores.lock import StoreLock
@@ -103,6 +104,7 @@ class SqliteStore:
         try:
             if self.path is not None:
                 create(self.path)
+            self._examination = Examination(self.path) if self.path is not None else None
             self._retention = Retention()
             self._run_rows = RunRows()
             self._writer = Writer(self.path, synchronous=synchronous)
@@ -188,11 +190,11 @@ class SqliteStore:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise StoreRefused(f"cannot be kept in the store: {error}") from error
 
-    def prune(self, now: datetime, keep: Keep, batch: int = PRUNED_AT_ONCE) -> bool:
-        """Take one small step to forget what is older than `keep` says; return if there is more.
+    def prune(self, now: datetime, keep: Keep, batch: int = PRUNED_AT_ONCE) -> Pruned:
+        """Take one small step to forget what is older than `keep` says; tell what, and if it ends.
 
         It looks at `batch` rows or events and takes a time in proportion. With the step that
-        returns False a sweep is over; the next step begins another.
+        does not go on a sweep is over; the next step begins another.
 
         Raises:
             StoreRefused: The journal cannot be read; `verify` tells more. Nothing was written.
@@ -213,9 +215,15 @@ class SqliteStore:
         """Return the sequence of the last event of the journal, 0 where there is none."""
         return self._writer.head.seq
 
+    def damage(self) -> str:
+        """Read the whole file and return what is damaged; for a thread of its own."""
+        return self._examination.run() if self._examination is not None else ""
+
     def close(self) -> None:
         """Let go of the file and its lock."""
         crash_point("store.closing")
+        if self._examination is not None:
+            self._examination.end()
         self._writer.close()
         crash_point("store.closed")
         if self._lock is not None:

@@ -102,6 +102,7 @@ def test_every_verb_is_in_the_manual_and_has_help(verb: str) -> None:
         [*TASKD, verb, "--help"], capture_output=True, text=True, check=True, timeout=60
     )
     assert "Usage" in ended.stdout
+    assert f"Example: taskd {verb}" in ended.stdout
 
 
 def test_the_manual_names_no_verb_that_is_not_there() -> None:
@@ -139,3 +140,11 @@ def test_the_manuals_are_well_formed() -> None:
             check=False,
         )
         assert read.stderr == ""
+
+
+def test_every_test_that_the_page_of_failures_names_is_there() -> None:
+    page = (ROOT / "docs/failures.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
+    assert page.count("tests/") == len(named) >= 20
+    for file, test in named:
+        assert f"def {test}(" in (ROOT / file).read_text(), (file, test)

@@ -16,7 +16,7 @@ from random import Random
 from taskd.core.engine import Engine
 from taskd.core.job import Job, Source
 from taskd.core.messages import AnyRequest, AttemptFinished, Found, JobsDefined, Page, Wanted
-from taskd.core.ports import Keep, Wakeup
+from taskd.core.ports import Keep, Pruned, Wakeup
 from taskd.core.record import JobRecord
 from taskd.core.run import MICROSECOND, Outcome, Run, RunError, RunId, microseconds
 from taskd.core.turn import Changes, Start
@@ -153,8 +153,11 @@ class FailingStore:
     def settled(self) -> bool | None:
         return True
 
-    def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
+    def prune(self, now: datetime, keep: Keep, batch: int) -> Pruned:
         return self._inner.prune(now, keep, batch)
+
+    def damage(self) -> str:
+        return self._inner.damage()
 
     def close(self) -> None:
         self._inner.close()

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, assert_type
 
-from taskd import OneTime, Periodic, Scheduler, Task, TaskError, UnknownTask, current_run
+from taskd import (
+    FailurePolicy,
+    OneTime,
+    Periodic,
+    Retry,
+    RetryPolicy,
+    Scheduler,
+    Task,
+    TaskError,
+    UnknownTask,
+    current_run,
+)
 from taskd.testing import FakeClock
 
 
@@ -57,9 +68,24 @@ def living() -> None:
     assert_type(current_run.scheduled_at, datetime)
 
 
+def failing(scheduler: Scheduler, when: datetime) -> None:
+    retry = RetryPolicy(max_attempts=5, initial=timedelta(seconds=2), retry_on=("OSError",))
+    policy = FailurePolicy(retry=retry, max_crashes=1)
+    assert_type(scheduler.schedule_one_time(print, when, failure=policy), str)
+    assert_type(scheduler.schedule_periodic(print, timedelta(1), failure=policy), str)
+    assert_type(Scheduler(categories={"transient": [OSError, "app.Late"]}).outage.error, str)
+    assert_type(current_run.once("key"), bool)
+    assert_type(current_run.fence, int)
+    assert_type(current_run.last_checkpoint, Any)
+    current_run.checkpoint({"done": 3})
+    raise Retry("later", after=timedelta(minutes=1))
+
+
 def mistakes(scheduler: Scheduler, when: datetime) -> None:
     scheduler.schedule_one_time("print", when)  # type: ignore[arg-type]
     scheduler.schedule_one_time(print, 5)  # type: ignore[arg-type]
     scheduler.schedule_periodic(print, 5)  # type: ignore[arg-type]
     scheduler.get_task_status(5)  # type: ignore[arg-type]
     scheduler.schedule_one_time(print, when, [1])  # type: ignore[call-arg]
+    scheduler.schedule_one_time(print, when, failure=RetryPolicy())  # type: ignore[arg-type]
+    Scheduler(categories={"transient": [int]})  # type: ignore[list-item]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +23,14 @@ class Host:
     reloaded: Future[Diff] = field(default_factory=Future)
     on_shutdown: Callable[[], None] = lambda: None
     stale: str | None = None
+    categories: Collection[str] = ()
+    store_error: str | None = None
 
     def __post_init__(self) -> None:
         self.scheduler.start()
 
     def describe(self) -> Document:
-        return {"version": "1.2.3", "pid": 42}
+        return {"version": "1.2.3", "pid": 42, "store_error": self.store_error}
 
     def problem_of(self, job: Job) -> str | None:
         return self.stale

@@ -18,7 +18,7 @@ from taskd.clock import SystemClock
 from taskd.core.engine import Engine
 from taskd.core.job import Call, Job, JobName, Source
 from taskd.core.messages import Added, AttemptFinished, Found, Page, Task, Triggered, Wanted
-from taskd.core.ports import Keep
+from taskd.core.ports import Keep, Pruned
 from taskd.core.record import JobRecord
 from taskd.core.run import Attempt, Outcome, Result, Run, RunId, RunState
 from taskd.core.turn import Changes, Start
@@ -100,8 +100,11 @@ class Unsure:
     def settled(self) -> bool | None:
         return True
 
-    def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
+    def prune(self, now: datetime, keep: Keep, batch: int) -> Pruned:
         return self.inner.prune(now, keep, batch)
+
+    def damage(self) -> str:
+        return self.inner.damage()
 
     def close(self) -> None:
         self.inner.close()

@@ -28,6 +28,7 @@ VERBS = (
         "why",
     ),
     *("runs", "result", "error", "wait", "explain", "reload", "shutdown", "ping"),
+    *("dead", "retry", "dismiss", "events", "verify", "backup", "prune"),
 )
 
 

@@ -1,0 +1,96 @@
+"""Answers: JSON documents, and for every refusal a problem document with a stable code."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+
+from aiohttp import web
+
+from taskd.config.entry import InvalidEntry
+from taskd.config.report import problem_json
+from taskd.errors import (
+    ConfigError,
+    Conflict,
+    InvalidJob,
+    KeyReused,
+    Stopped,
+    StoreUnavailable,
+    TaskdError,
+    UnknownTask,
+)
+from taskd.views import Document
+
+logger = logging.getLogger("taskd.server")
+
+
+class Refused(TaskdError):
+    """A request that never reached the API."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(detail)
+
+
+def respond(answer: object, status: HTTPStatus) -> web.Response:
+    """Return a document as JSON."""
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    body = text.encode("utf-8", "backslashreplace")
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def refusal(error: TaskdError) -> web.Response:
+    """Return the problem document of an error; one without a code of its own is logged."""
+    more: Document = {}
+    match error:
+        case Refused():
+            status, code = error.status, error.code
+        case UnknownTask():
+            status, code = HTTPStatus.NOT_FOUND, f"unknown_{error.kind}"
+            if error.nearest:
+                more["hint"] = error.nearest
+        case Conflict():
+            status, code = HTTPStatus.CONFLICT, "conflict"
+            if error.run:
+                more["run"] = error.run
+        case KeyReused():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"
+        case InvalidEntry():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"
+            more["problems"] = [
+                {"key": flaw.key, "message": flaw.message, "hint": flaw.hint}
+                for flaw in error.problems
+            ]
+        case InvalidJob():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "invalid"
+            told = {"key": error.key, "message": error.message, "hint": error.hint}
+            more["problems"] = [told]
+        case ConfigError():
+            status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "config_invalid"
+            more["problems"] = [problem_json(found) for found in error.problems]
+        case Stopped():
+            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "stopping"
+        case StoreUnavailable():
+            status, code = HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable"
+        case _:
+            logger.error("an error without a code of its own", exc_info=error)
+            status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "internal"
+    return problem(status, code, str(error), more)
+
+
+def problem(
+    status: HTTPStatus, code: str, detail: str, more: Document | None = None
+) -> web.Response:
+    """Return a problem document (RFC 9457) with a stable `code`."""
+    document: Document = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "code": code,
+        "detail": detail,
+    }
+    response = respond(document | (more or {}), status)
+    response.content_type = "application/problem+json"
+    return response

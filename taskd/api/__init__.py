@@ -1,0 +1,49 @@
+"""The API: one function for each request, for the socket, the command line and the web alike."""
+
+from taskd.api.asking import Ask, Host, recognized
+from taskd.api.daemon import prune, reload, shutdown
+from taskd.api.defining import (
+    add,
+    pause_all,
+    pause_job,
+    remove,
+    resume_all,
+    resume_job,
+    stop_job,
+    trigger,
+)
+from taskd.api.journal import EventsAsked, events_asked, page_of_events
+from taskd.api.reading import dead, job, next_due, ping, run, runs, status, wait_s, why
+from taskd.api.rerunning import dismiss, retry, stop_run
+
+__all__ = [
+    "Ask",
+    "EventsAsked",
+    "Host",
+    "add",
+    "dead",
+    "dismiss",
+    "events_asked",
+    "job",
+    "next_due",
+    "page_of_events",
+    "pause_all",
+    "pause_job",
+    "ping",
+    "prune",
+    "recognized",
+    "reload",
+    "remove",
+    "resume_all",
+    "resume_job",
+    "retry",
+    "run",
+    "runs",
+    "shutdown",
+    "status",
+    "stop_job",
+    "stop_run",
+    "trigger",
+    "wait_s",
+    "why",
+]

@@ -1,0 +1,173 @@
+"""Asking: what a request is, what the API needs of the daemon, and how it asks the engine."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from taskd.config.entry import InvalidEntry
+from taskd.config.shape import Flaw
+from taskd.core.calendars import Calendar
+from taskd.core.diff import Diff
+from taskd.core.duration import parse_duration
+from taskd.core.job import Job
+from taskd.core.messages import AnyRequest, Key
+from taskd.core.record import JobRecord
+from taskd.errors import UnknownTask
+from taskd.scheduler import Scheduler
+from taskd.stores.history import History
+from taskd.views import Document
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Host(Protocol):
+    """What the API needs of the daemon around the scheduler."""
+
+    scheduler: Scheduler
+
+    @property
+    def timezone(self) -> str:
+        """The zone of jobs that name none."""
+        ...
+
+    @property
+    def calendars(self) -> Mapping[str, Calendar]:
+        """The calendars that jobs may exclude."""
+        ...
+
+    @property
+    def python_path(self) -> tuple[Path, ...]:
+        """Where callables are looked for first."""
+        ...
+
+    @property
+    def categories(self) -> Collection[str]:
+        """The names of the failure categories."""
+        ...
+
+    def describe(self) -> Document:
+        """Return the `daemon` part of the status."""
+        ...
+
+    def problem_of(self, job: Job) -> str | None:
+        """Return why the runs of a job will fail as things stand, or None."""
+        ...
+
+    def reload(self) -> Future[Diff]:
+        """Have jobs.toml read again. The future raises ConfigError, Stopped, StoreUnavailable."""
+        ...
+
+    def shut_down(self, *, now: bool) -> None:
+        """Begin to shut down."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request: the name or id in its path, its query, its body, who asks, and its key.
+
+    `is_repeat` says that what it asks for was done before, under the same key.
+    """
+
+    name: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] = field(default_factory=dict)
+    actor: str = "api"
+    key: Key | None = None
+    is_repeat: bool = False
+
+
+def recognized(host: Host, ask: Ask) -> Ask:
+    """Return the request as a repeat, where it is one."""
+    key = ask.key
+    if key is None or not host.scheduler.read(lambda history: history.has_receipt(key.text)):
+        return ask
+    return replace(ask, is_repeat=True)
+
+
+def do(host: Host, ask: Ask, request: AnyRequest) -> object:
+    """Have the engine do what is asked, and return its reply, which is committed.
+
+    A name that is not there is told with the nearest one.
+    """
+    asked = replace(request, actor=ask.actor, key=ask.key)
+    try:
+        return host.scheduler.inbox.ask(asked).result()
+    except UnknownTask as unknown:
+        if unknown.kind != "job":
+            raise
+        name = unknown.name
+        raise host.scheduler.read(lambda history: unknown_job(history, name)) from None
+
+
+# -- what is asked for, read ---------------------------------------------------------------------
+
+
+class Body(BaseModel):
+    """The values of a body, or of a query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class StopBody(Body):
+    """Why."""
+
+    reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+def parse(model: type[M], values: Mapping[str, object]) -> M:
+    """Return a body or a query as a model. Raises InvalidEntry."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        flaws = [
+            Flaw(tuple(problem["loc"]) or ("body",), problem["msg"]) for problem in error.errors()
+        ]
+        raise InvalidEntry("request", flaws) from None
+
+
+def invalid(key: str, message: str, hint: str = "") -> InvalidEntry:
+    """Return what to raise of a value that cannot be."""
+    return InvalidEntry("request", [Flaw((key,), message, hint)])
+
+
+def moment(key: str, text: str | None, now: datetime, *, back: bool = False) -> datetime | None:
+    """Read an RFC 3339 instant, or a duration counted from `now`."""
+    if text is None:
+        return None
+    try:
+        distance = parse_duration(text)
+    except ValueError:
+        pass
+    else:
+        return now - distance if back else now + distance
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid(
+            key,
+            f"{text!r} is neither an instant nor a duration",
+            'write "2026-12-24T18:00Z" or "2h"',
+        ) from None
+
+
+def record_of(history: History, name: str) -> JobRecord:
+    """Return the record of a job. Raises UnknownTask."""
+    record = history.job(name)
+    if record is None:
+        raise unknown_job(history, name)
+    return record
+
+
+def unknown_job(history: History, name: str) -> UnknownTask:
+    """Return what to raise of a job that is not there: the nearest name is told with it."""
+    nearest = difflib.get_close_matches(name, history.job_names(), n=1)
+    return UnknownTask(name, kind="job", nearest=nearest[0] if nearest else "")
