@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taskd.core.ports import Pruned
 from taskd.core.run import Outcome, RunState
 from taskd.errors import StoreUnavailable
 from taskd.housekeeping import EVERY, FIRST, Housekeeper
@@ -93,7 +94,7 @@ def test_whoever_asks_is_told_when_all_is_done(house: House) -> None:
     house.keeper.step(keep)
     assert not done.done()
     house.steps()
-    assert done.result(0) is None
+    assert done.result(0) == Pruned(runs=500, goes_on=False)
     assert house.kept == 0
 
 
