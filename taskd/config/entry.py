@@ -9,10 +9,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from taskd.config import values
-from taskd.config.keys import INTERVAL_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
+from taskd.config.keys import EXECUTION_KEYS, INTERVAL_KEYS, SYNONYMS, TRIGGERS, job_key_flaws
 from taskd.config.shape import Flaw, choice, parse, shown
 from taskd.core.cron import Cron
-from taskd.core.job import Call, Executor, Job, JobName, Source
+from taskd.core.execution import OUTPUT_LIMIT, Execution
+from taskd.core.job import KILL_GRACE, Call, Job, JobName, Source
 from taskd.core.schedule import At, Every, Mode, Schedule
 from taskd.errors import InvalidJob, TaskdError
 
@@ -36,7 +37,7 @@ def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, ti
         InvalidEntry: with every problem of the entry.
     """
     shape, flaws = parse(_JobEntry, entry)
-    flaws += [*job_key_flaws(entry), *_missing_call(entry), *_trigger_flaws(entry)]
+    flaws += [*job_key_flaws(entry), *_call_flaws(entry), *_trigger_flaws(entry)]
     wrong = {flaw.path[0] for flaw in flaws}
     schedule = None
     try:
@@ -47,7 +48,7 @@ def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, ti
     try:
         job = Job(
             name=JobName(name),
-            call=Call(shape.call, tuple(shape.args), shape.kwargs),
+            call=_call(shape, entry, wrong),
             schedule=schedule,
             source=source,
             description=shape.description,
@@ -55,7 +56,9 @@ def job_from_entry(name: str, entry: Mapping[str, object], *, source: Source, ti
             enabled=shape.enabled,
             priority=shape.priority,
             carry=shape.carry and not wrong & {"args", "carry"},
-            executor=shape.executor,
+            execution=_execution(shape, wrong),
+            timeout=shape.timeout,
+            kill_grace=shape.kill_grace,
         )
     except InvalidJob as refusal:
         flaws.append(Flaw((refusal.key,), refusal.message, refusal.hint))
@@ -69,15 +72,17 @@ def default_flaws(defaults: Mapping[str, object]) -> list[Flaw]:
     _, flaws = parse(_JobEntry, defaults)
     own = [
         Flaw((key,), "every job has its own", "write it under [jobs.NAME]", at_key=True)
-        for key in ("call", *TRIGGERS)
+        for key in ("call", "command", *TRIGGERS)
         if key in defaults
     ]
     return [*job_key_flaws(defaults), *own, *flaws]
 
 
 def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict[str, object]:
-    """`entry` over the `defaults`; those of intervals reach only the jobs that have one."""
-    unused = () if "every" in entry else INTERVAL_KEYS
+    """`entry` over the `defaults`; what only some jobs can have reaches only those."""
+    unused: tuple[str, ...] = () if "every" in entry else INTERVAL_KEYS
+    # Those of callables mean nothing to a command, nor a shell to them.
+    unused += ("executor", "args", "kwargs", "carry") if "command" in entry else ("shell",)
     inherited = {key: value for key, value in defaults.items() if key not in unused}
     return inherited | dict(entry)
 
@@ -89,7 +94,44 @@ def _target(value: object) -> str:
     return call.target
 
 
-def _missing_call(entry: Mapping[str, object]) -> list[Flaw]:
+def _call(shape: _JobEntry, entry: Mapping[str, object], wrong: set[str | int]) -> Call:
+    if "command" not in entry:
+        return Call(shape.call, tuple(shape.args), shape.kwargs)
+    line = entry["command"]
+    if "command" in wrong or not shape.command:
+        return Call.command("missing")
+    if shape.shell and not isinstance(line, str):
+        raise InvalidJob("shell", "a shell takes a line", 'write command = "one | two"')
+    return (
+        Call.command(line)
+        if shape.shell and isinstance(line, str)
+        else Call.command(*shape.command)
+    )
+
+
+def _execution(shape: _JobEntry, wrong: set[str | int]) -> Execution:
+    # With one of them wrong there is more than one way to mean the others.
+    if wrong & {*EXECUTION_KEYS, "call", "command"}:
+        return Execution()
+    return Execution(
+        executor=shape.executor,
+        shell=shape.shell,
+        env=shape.env,
+        cwd=shape.cwd,
+        max_memory=shape.max_memory,
+        max_cpu_time=shape.max_cpu_time,
+        capture_output=shape.capture_output,
+        output_limit=shape.output_limit,
+    )
+
+
+def _call_flaws(entry: Mapping[str, object]) -> list[Flaw]:
+    if "command" in entry:
+        return [
+            Flaw((key,), "only a callable has it", "this job has a command", at_key=True)
+            for key in ("call", "args", "kwargs", "carry")
+            if key in entry
+        ]
     meant = {"call", "command"} & {SYNONYMS.get(key, key) for key in entry}
     hint = 'write call = "package.module:function"'
     return [] if meant else [Flaw(("call",), "a job needs something to call", hint, at_key=True)]
@@ -143,4 +185,14 @@ class _JobEntry(BaseModel):
     timezone: Annotated[str | None, PlainValidator(values.zone_name)] = None
     priority: Annotated[int, PlainValidator(values.priority)] = 0
     carry: bool = False
-    executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD
+    command: Annotated[tuple[str, ...], PlainValidator(values.argv)] = ()
+    executor: Annotated[str | None, PlainValidator(values.executor)] = None
+    shell: bool = False
+    env: dict[str, Annotated[str, PlainValidator(values.text)]] = {}
+    cwd: Annotated[str | None, PlainValidator(values.text)] = None
+    max_memory: Annotated[int | None, PlainValidator(values.size)] = None
+    max_cpu_time: Annotated[timedelta | None, PlainValidator(values.duration)] = None
+    capture_output: bool = True
+    output_limit: Annotated[int, PlainValidator(values.size)] = OUTPUT_LIMIT
+    timeout: Annotated[timedelta | None, PlainValidator(values.duration)] = None
+    kill_grace: Annotated[timedelta, PlainValidator(values.duration)] = KILL_GRACE

@@ -11,25 +11,28 @@ MOST_HINTS: Final = 20  # of a table: to look for the nearest key takes 2 ms
 
 TRIGGERS: Final = ("every", "cron", "at")
 INTERVAL_KEYS: Final = ("mode", "align")
+EXECUTION_KEYS: Final = (
+    *("executor", "shell", "env", "cwd"),
+    *("max_memory", "max_cpu_time", "capture_output", "output_limit"),
+)
 
 JOB_KEYS: Final = frozenset(
     (
         *("call", "args", "kwargs", "description", "tags", "enabled"),
         *TRIGGERS,
         *INTERVAL_KEYS,
-        *("timezone", "priority", "carry", "executor"),
+        *("timezone", "priority", "carry"),
+        *("command", *EXECUTION_KEYS, "timeout", "kill_grace"),
     )
 )
 LATER_JOB_KEYS: Final = frozenset(
     (
-        *("command", "shell", "env", "cwd"),
         *("after", "watch", "on", "when"),
         *("dst_gap", "dst_overlap", "day_match", "jitter", "start_at", "end_at", "max_runs"),
         *("exclude", "misfire_grace_time", "catchup", "catchup_limit"),
         *("overlap", "max_instances", "queue"),
         *("retry", "on_crash", "max_crashes", "pause_after_failures"),
-        *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
-        *("unique", "retention", "capture_output", "output_limit"),
+        *("unique", "retention"),
     )
 )
 DAEMON_KEYS: Final = frozenset(

@@ -199,6 +199,8 @@ def _jobs(entries: Mapping[str, _Entry], timezone: str, problems: list[Problem])
         if len(problems) > MOST_PROBLEMS:
             break  # `_first` drops what would follow
         whole = inherit(entry.defaults, entry.table)
+        if isinstance(cwd := whole.get("cwd"), str):
+            whole["cwd"] = str(entry.document.path.parent.absolute() / cwd)
         try:
             jobs.append(job_from_entry(name, whole, source=Source.FILE, timezone=timezone))
         except InvalidEntry as error:

@@ -31,7 +31,8 @@ _HINT: Final = "keep what happens on import small: put it into a function"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the code of `job`; `key` is ``call``, ``args`` or ``kwargs``."""
+    """What is wrong with the code of `job`; `key` is ``call``, ``args``, ``kwargs`` or
+    ``executor``."""
 
     job: str
     key: str
@@ -45,10 +46,10 @@ def probe(
     """The faults of the callables of `jobs`, in their order; blocks until all were looked at.
 
     `python_path` comes before this process's ``sys.path``. An import may take `timeout_s` seconds.
-    Objects of this process (``local:``) are passed over. Nothing is imported here.
+    Objects of this process (``local:``) and commands are passed over. Nothing is imported here.
     """
     faults: dict[str, Fault] = {}
-    rest = [job for job in jobs if not job.call.is_local]
+    rest = [job for job in jobs if not (job.call.is_local or job.call.is_command)]
     path = [*map(str, python_path), *sys.path]
     while rest:
         answers, ending = _ask(rest, path, timeout_s)
@@ -101,7 +102,12 @@ def _ask(
 
 def _orders(jobs: Sequence[Job], path: Sequence[str]) -> bytes:
     orders = [
-        {"call": job.call.target, "args": list(job.call.args), "kwargs": dict(job.call.kwargs)}
+        {
+            "call": job.call.target,
+            "args": list(job.call.args),
+            "kwargs": dict(job.call.kwargs),
+            "executor": job.execution.executor,
+        }
         for job in jobs
     ]
     return json.dumps({"sys_path": list(path), "jobs": orders}).encode()

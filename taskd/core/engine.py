@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from taskd.core.execution import DEFAULT_EXECUTION
 from taskd.core.job import JobName
 from taskd.core.ledger import Ledger
 from taskd.core.messages import (
@@ -286,4 +287,5 @@ class Engine:
             ledger.put_run(started)
             carry = record is not None and record.job.carry
             carried = record.carried if record and carry else None
-            ledger.turn.starts.append(Start(started, call, carry, carried))
+            execution = record.job.execution if record else DEFAULT_EXECUTION
+            ledger.turn.starts.append(Start(started, call, carry, carried, execution))

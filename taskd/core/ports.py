@@ -126,8 +126,17 @@ class Executor(Protocol):
         """Begin an attempt; returns at once."""
         ...
 
-    def interrupt(self, run: RunId) -> None:
-        """Ask a running attempt to end; an attempt that is not running is left alone."""
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
+        """End a running attempt: 1 asks, 2 insists, 3 gives up and replaces its slot.
+
+        Returns at once; an attempt that is not running is left alone. One that was given up still
+        reports its end, should it come.
+        """
+        ...
+
+    @property
+    def leaked(self) -> int:
+        """How many attempts were given up and have not ended."""
         ...
 
     def stopping(self) -> None:

@@ -247,6 +247,8 @@ def trigger(
         raise Conflict(f"job {job.name} has a run under way: {met}", run=met)
     call = None
     if request.args is not None or request.kwargs is not None:
+        if job.call.is_command:
+            raise Conflict(f"{job.name} is a command, which takes no arguments from a trigger")
         args = job.call.args if request.args is None else request.args
         kwargs = job.call.kwargs if request.kwargs is None else request.kwargs
         call = Call(job.call.target, args, kwargs)

@@ -77,6 +77,8 @@ class SimulatedClock:
 class ScriptedExecutor:
     """Ends each attempt after a seeded duration, some of them badly, some stops unheeded."""
 
+    leaked = 0
+
     def __init__(self, world: "World", report: Callable[[AttemptFinished], None]) -> None:
         self._world = world
         self._report = report
@@ -90,7 +92,7 @@ class ScriptedExecutor:
         outcome = self._world.random.choices((Outcome.SUCCEEDED, Outcome.FAILED), (4, 1))[0]
         self._end_after(self._world.duration(), start.run.id, start.run.attempt, outcome)
 
-    def interrupt(self, run: RunId) -> None:
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
         if run in self.running and self._world.random.random() < 0.7:
             soon = timedelta(seconds=self._world.random.randint(0, 30))
             self._end_after(soon, run, self.running[run], Outcome.CANCELLED)
