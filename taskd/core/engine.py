@@ -20,6 +20,7 @@ from taskd.core.messages import (
     HandedBack,
     Input,
     Marked,
+    Noticed,
     Refilled,
     Refused,
     Request,
@@ -152,6 +153,8 @@ class Engine:
             case StoreHealed():
                 note = Note("store.healed", {"error": item.error, "since": item.since.isoformat()})
                 self._ledger.turn.changes.notes.append(note)
+            case Noticed():
+                self._ledger.turn.changes.notes.append(Note(item.kind, item.data))
             case Refused():
                 self._pass_over(item, now)
             case Draining():

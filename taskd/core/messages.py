@@ -127,6 +127,14 @@ class StoreHealed:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that the journal is to tell as `kind`; `data` are JSON values."""
+
+    kind: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Draining:
     """Shutdown has begun: nothing new starts, requests are refused."""
 
@@ -304,6 +312,7 @@ Input: TypeAlias = (
     | AttemptFinished
     | ClockStepped
     | StoreHealed
+    | Noticed
     | Draining
     | HandedBack
     | AnyRequest

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final, cast
 
@@ -85,8 +85,13 @@ class Coroutines:
     def _current(self) -> _Loop:
         with self._lock:
             if self._loop is None:
-                self._loop = _Loop()
+                self._loop = _Loop(self._blocked)
             return self._loop
+
+    def _blocked(self, task: str, stack: str) -> None:
+        """Name what holds up all coroutines, once for each time."""
+        logger.warning("%s blocks the event loop for all coroutines, at:\n%s", task, stack)
+        self._reports.note("executor.blocked", {"task": task, "stack": stack})
 
     def _begin(self, loop: _Loop, start: Start, context: RunContext) -> None:
         attempt = _Attempt(loop, context)
@@ -160,7 +165,8 @@ class _Loop:
     The look-out is kept only while attempts are under way, so that an idle daemon never wakes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_blocked: Callable[[str, str], None]) -> None:
+        self._on_blocked = on_blocked
         self.events = asyncio.new_event_loop()
         self.thread = 0
         self.is_blocked = False
@@ -219,8 +225,7 @@ class _Loop:
             self.is_blocked = True
             task = asyncio.current_task(self.events)
             name = "something" if task is None else task.get_name()
-            place = stack_of_thread(self.thread)
-            logger.warning("%s blocks the event loop for all coroutines, at:\n%s", name, place)
+            self._on_blocked(name, stack_of_thread(self.thread))
             beat.wait()
             self.is_blocked = False
         self.events.call_soon_threadsafe(self.events.stop)

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +137,20 @@ class Outputs:
                 shutil.rmtree(self._of(run), ignore_errors=True)
                 with suppress(OSError):  # others may be in it
                     self._of(run).parent.rmdir()
+
+    def forget_unknown(self, known: Callable[[list[str]], Collection[str]]) -> int:
+        """Delete the outputs of all runs but those that `known` returns of a list; return how many.
+
+        It looks at every directory: it is for a thread that nobody waits for.
+        """
+        count = 0
+        for bucket in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            runs = [run.name for run in bucket.iterdir() if RUN.fullmatch(run.name)]
+            kept = known(runs) if runs else ()
+            gone = [run for run in runs if run not in kept]
+            self.delete(gone)
+            count += len(gone)
+        return count
 
     def _of(self, run: str) -> Path:
         return self.folder / run[:BUCKET] / run

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from taskd.core.messages import AnyRequest
+from taskd.core.messages import AnyRequest, Noticed
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.crashpoints import crash_point
@@ -68,6 +68,10 @@ class Reports:
     def _close(self, context: RunContext) -> None:
         if self.outputs is not None and context.output is not None:
             self.outputs.close(context.run.id, context.run.attempt, context.output)
+
+    def note(self, kind: str, data: Mapping[str, object]) -> None:
+        """Have the journal tell of something."""
+        self._inbox.post(Noticed(kind, data))
 
     def ask(self, request: AnyRequest) -> object:
         """Ask the engine, and return its reply once that is committed."""

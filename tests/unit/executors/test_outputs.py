@@ -117,6 +117,17 @@ def test_what_a_forgotten_run_printed_is_deleted(outputs: Outputs) -> None:
     assert not list(outputs.folder.rglob("*"))
 
 
+def test_only_the_outputs_of_known_runs_outlive_a_sweep(outputs: Outputs) -> None:
+    runs = [RunId(new_id(NOW)) for _ in range(5)]
+    for run in runs:
+        outputs.open(run, 1, 1024).write(b"x")
+    (outputs.folder / "groups").mkdir()
+    (outputs.folder / "groups" / "123").touch()
+    assert outputs.forget_unknown(lambda asked: set(asked) & set(runs[:2])) == 3
+    assert [bool(outputs.read(run, 1).text) for run in runs] == [True] * 2 + [False] * 3
+    assert (outputs.folder / "groups" / "123").exists()
+
+
 def test_the_marker_tells_the_count() -> None:
     assert left_out_marker(5) == "\n... 5 bytes left out ...\n"
 
