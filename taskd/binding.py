@@ -75,8 +75,6 @@ def periodic_job(task: Periodic, task_id: RunId, call: Call) -> Job:
 def _check_arguments(task: OneTime | Periodic) -> None:
     if not callable(task.function):
         raise TypeError(f"{task.function!r} is not callable")
-    if inspect.iscoroutinefunction(task.function):
-        raise TypeError(f"{task.function!r} is async, which this version does not support")
     try:
         signature = inspect.signature(task.function)
     except ValueError:

@@ -29,6 +29,7 @@ from taskd.core.calendars import Calendar
 from taskd.core.diff import Diff
 from taskd.core.job import Job
 from taskd.errors import ConfigError, SocketUnusable, Stopped, StoreError, StoreUnavailable
+from taskd.executors.capture import captured
 from taskd.places import socket_candidates, state_directory
 from taskd.reloading import Reloader
 from taskd.runlog import Runlog
@@ -82,7 +83,8 @@ def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> 
     runlog = Runlog()
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
     try:
-        return _run(path, socket, store, runlog)
+        with captured():
+            return _run(path, socket, store, runlog)
     except ConfigError as error:
         for problem in error.problems:
             runlog.say(render(problem))
@@ -124,6 +126,7 @@ class Daemon:
             workers=settings.workers,
             durability=settings.durability.value,
             folder=Path.cwd() if store else configuration.path.absolute().parent,
+            captures=True,
             on_end=runlog.ended,
             on_outage=lambda _: self._news.put(StoreTold()),
         )

@@ -18,9 +18,13 @@ TaskdError
 ├── Stopped                        the scheduler is shut down, or shutting down
 ├── NoDaemon                       nothing answers on the control socket
 ├── ApiError                       the daemon answered with a problem (RFC 9457)
+├── ProcessDied                    an attempt's process ended without a word of the callable
 └── Steering                       raised *by a callable* to steer its own run
     ├── Cancel                     end this run as CANCELLED
     └── Retry                      end this attempt, and make another
+
+BaseException
+└── Interrupted                    raised *into a callable* that does not end when asked to
 """
 
 from __future__ import annotations
@@ -232,6 +236,17 @@ class SocketUnusable(TaskdError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason}")
+
+
+class ProcessDied(TaskdError):
+    """The process of an attempt ended by itself, or was killed; the message says how."""
+
+
+class Interrupted(BaseException):
+    """Raised within a callable that was asked to end and did not; let it pass.
+
+    It is no `Exception`, so that ``except Exception`` does not swallow it.
+    """
 
 
 class Steering(TaskdError):

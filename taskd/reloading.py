@@ -19,6 +19,7 @@ from taskd.config.positions import dotted
 from taskd.config.report import render
 from taskd.config.settings import Reload
 from taskd.core.diff import Diff, diff
+from taskd.core.execution import Executor
 from taskd.core.job import Job, Source
 from taskd.core.messages import Booted, JobsDefined
 from taskd.core.record import JobRecord
@@ -202,6 +203,7 @@ class Reloader:
             self.problems = error.problems
             raise
         crash_point("reload.applied")
+        self._scheduler.executor.recycle()
         self.problems, self._faults = (), {}
         self._adopt(configuration)
         crash_point("reload.adopted")
@@ -306,6 +308,8 @@ def refuse_bad_code(
 
 def old_code(job: Job, code: LoadedCode) -> str | None:
     """Return what to say of a job whose module's file changed since it was loaded, else None."""
+    if job.call.is_command or job.execution.executor == Executor.PROCESS:
+        return None  # its processes start fresh
     changed = code.changed(job.call)
     return f"{changed.name} changed since it was loaded; restart taskd" if changed else None
 

@@ -24,7 +24,7 @@ from taskd.core.run import Run
 from taskd.errors import Stopped
 from taskd.executors.categories import Categories, by_class
 from taskd.executors.objects import LocalCall, Objects
-from taskd.executors.threads import Threads
+from taskd.executors.pool import Executors
 from taskd.ids import new_id
 from taskd.inbox import Inbox
 from taskd.loop import Loop
@@ -34,10 +34,11 @@ from taskd.task import OneTime, Periodic, Task, TaskError
 from taskd.twins import AsyncTwins
 
 T = TypeVar("T")
+Calls = dict[str, LocalCall]
 
 
 class Scheduler(AsyncTwins):
-    """Runs callables at a time or periodically, in a pool of threads.
+    """Runs callables at a time or periodically: plain ones in threads, ``async def`` on a loop.
 
     Without `store` everything is in memory: any callable will do and results are the objects
     themselves. With ``"sqlite:///jobs.db"`` tasks survive restarts and crashes: callables must be
@@ -47,10 +48,11 @@ class Scheduler(AsyncTwins):
 
     `workers` is how many tasks run at once. `durability` is ``"full"`` (what was acknowledged
     survives a power loss) or ``"normal"`` (a crash of the process). A relative store path begins at
-    `folder`. `clock` is for tests: see `taskd.testing`. `on_end` is told of each finished run, and
-    `on_outage` of what keeps the store from being written and, with an empty text, of its end; both
-    on a thread that must not be held up. `categories` names kinds of failures, with the exception
-    classes of each, or their names: ``{"transient": [OSError, "requests.exceptions.Timeout"]}``.
+    `folder`. `clock` is for tests: see `taskd.testing`. With `captures` what tasks print is kept
+    beside the store. `on_end` is told of each finished run, and `on_outage` of what keeps the store
+    from being written and, with an empty text, of its end; both on a thread that must not be held
+    up. `categories` names kinds of failures, with the exception classes of each, or their names:
+    ``{"transient": [OSError, "requests.exceptions.Timeout"]}``.
 
     Raises:
         InvalidJob: An exception class is in two categories.
@@ -66,6 +68,7 @@ class Scheduler(AsyncTwins):
         durability: str = "full",
         folder: Path | None = None,
         clock: Clock | None = None,
+        captures: bool = False,
         on_end: Callable[[Run], None] = lambda _: None,
         on_outage: Callable[[str], None] = lambda _: None,
         categories: Categories | None = None,
@@ -80,15 +83,22 @@ class Scheduler(AsyncTwins):
             store=self._store,
             clock=self.clock,
             engine=partial(_engine, workers, Random().random),
-            executor=self._make_executor,
+            executor=partial(self._make_executor, _beside(self._store.path), captures),
             on_end=partial(_ended, self.objects, on_end),
             on_outage=on_outage,
         )
         self.inbox, self.outage = self._loop.inbox, self._loop.outage
         self.store_path = self._store.path
 
-    def _make_executor(self, inbox: Inbox) -> Threads:
-        self.executor = Threads(inbox, self.clock.now, self.objects, self._categories)
+    def _make_executor(self, state: Path | None, captures: bool, inbox: Inbox) -> Executors:
+        self.executor = Executors(
+            inbox,
+            self.clock.now,
+            self.objects,
+            state,
+            captures=captures,
+            categories=self._categories,
+        )
         return self.executor
 
     # -- scheduling ------------------------------------------------------------------------------
@@ -146,8 +156,7 @@ class Scheduler(AsyncTwins):
         Raises what `schedule_one_time` and `schedule_periodic` raise, before anything is scheduled.
         """
         now = self.clock.now()
-        ids, jobs, one_time = list[str](), list[Job](), list[TaskInput]()
-        calls: dict[str, LocalCall] = {}
+        ids, jobs, one_time, calls = list[str](), list[Job](), list[TaskInput](), Calls()
         for task in tasks:
             task_id = new_id(now)
             call = bind(task, task_id, calls if self.objects is not None else None)
@@ -230,8 +239,8 @@ class Scheduler(AsyncTwins):
     def shutdown(self, *, wait: bool = True, grace: timedelta = timedelta(seconds=30)) -> None:
         """Start nothing more, let running tasks end within `grace`, hand back the rest, close.
 
-        Without `wait` return at once and let that happen, as always from within a task, which it
-        would wait for. May be called again, with a shorter grace.
+        Without `wait`, and always from within a task, return at once and let that happen. May be
+        called again, with a shorter grace.
         """
         if os.getpid() != self._pid:
             return  # a fork has nothing of it to shut down
@@ -293,3 +302,8 @@ def _engine(workers: int, draw: Callable[[], float]) -> Engine:
     return Engine(
         node=socket.gethostname(), pid=os.getpid(), workers=workers, new_id=new_id, draw=draw
     )
+
+
+def _beside(store: Path | None) -> Path | None:
+    """Return the directory of what belongs to a store and is not in it."""
+    return None if store is None else store.with_name(f"{store.name}-logs")

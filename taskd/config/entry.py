@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from taskd.config import values
 from taskd.config.failure import flaw_of, retention_from_table, retry_from_table, table_flaws
 from taskd.config.keys import (
     CRON_KEYS,
+    EXECUTION_KEYS,
     INTERVAL_KEYS,
     NESTED_KEYS,
     SCHEDULE_KEYS,
@@ -32,7 +34,8 @@ from taskd.config.timing import (
 )
 from taskd.config.uniqueness import unique_from
 from taskd.core.calendars import Calendar
-from taskd.core.job import Call, Executor, Job, JobName, Overlap, Source
+from taskd.core.execution import OUTPUT_LIMIT, Execution
+from taskd.core.job import KILL_GRACE, Call, Job, JobName, Overlap, Source
 from taskd.core.retention import Retention
 from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
 from taskd.core.unique import Unique
@@ -67,11 +70,11 @@ def job_from_entry(
         InvalidEntry: with every problem of the entry.
     """
     shape, flaws = parse(_JobEntry, entry)
-    flaws += [*job_key_flaws(entry), *_missing_call(entry), *trigger_flaws(entry)]
+    flaws += [*job_key_flaws(entry), *_call_flaws(entry), *trigger_flaws(entry)]
     flaws += exclude_flaws(shape, calendars)
     failure, kept, more = _policies(shape, categories)
     flaws += more
-    job = _job(name, shape, flaws, source, timezone, calendars)
+    job = _job(name, shape, entry, flaws, source, timezone, calendars)
     if job is not None and not flaws:
         flaws += never_due(job)
     if job is None or flaws:
@@ -82,6 +85,7 @@ def job_from_entry(
 def _job(
     name: str,
     shape: _JobEntry,
+    entry: Mapping[str, object],
     flaws: list[Flaw],
     source: Source,
     timezone: str,
@@ -99,7 +103,7 @@ def _job(
     try:
         return Job(
             name=JobName(name),
-            call=Call(shape.call, tuple(shape.args), shape.kwargs),
+            call=_call(shape, entry, wrong),
             **timing,
             source=source,
             description=shape.description,
@@ -107,11 +111,13 @@ def _job(
             enabled=shape.enabled,
             priority=shape.priority,
             carry=carry,
-            executor=shape.executor,
             overlap=shape.overlap,
             max_instances=shape.max_instances,
             unique=shape.unique,
             pause_after_failures=shape.pause_after_failures,
+            execution=_execution(shape, wrong),
+            timeout=shape.timeout,
+            kill_grace=shape.kill_grace,
         )
     except InvalidJob as refusal:
         flaws.append(flaw_of(refusal))
@@ -123,7 +129,7 @@ def default_flaws(defaults: Mapping[str, object], categories: Collection[str] = 
     _, flaws = parse(_JobEntry, defaults)
     own = [
         Flaw((key,), "every job has its own", "write it under [jobs.NAME]", at_key=True)
-        for key in ("call", *TRIGGERS)
+        for key in ("call", "command", *TRIGGERS)
         if key in defaults
     ]
     nested = [
@@ -136,14 +142,13 @@ def default_flaws(defaults: Mapping[str, object], categories: Collection[str] = 
 
 
 def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict[str, object]:
-    """`entry` over the `defaults`, key by key.
-
-    Those of a kind of trigger reach only the jobs that have it.
-    """
+    """`entry` over the `defaults`, key by key; what only some jobs can have reaches only those."""
     unused = {
         *(() if "every" in entry else INTERVAL_KEYS),
         *(() if "cron" in entry else CRON_KEYS),
         *(() if entry.keys() & set(SCHEDULES) else SCHEDULE_KEYS),
+        # Those of callables mean nothing to a command, nor a shell to them.
+        *(("executor", "args", "kwargs", "carry") if "command" in entry else ("shell",)),
     }
     inherited = {key: value for key, value in defaults.items() if key not in unused}
     whole = inherited | dict(entry)
@@ -161,7 +166,44 @@ def _target(value: object) -> str:
     return call.target
 
 
-def _missing_call(entry: Mapping[str, object]) -> list[Flaw]:
+def _call(shape: _JobEntry, entry: Mapping[str, object], wrong: set[str]) -> Call:
+    if "command" not in entry:
+        return Call(shape.call, tuple(shape.args), shape.kwargs)
+    line = entry["command"]
+    if "command" in wrong or not shape.command:
+        return Call.command("missing")
+    if shape.shell and not isinstance(line, str):
+        raise InvalidJob("shell", "a shell takes a line", 'write command = "one | two"')
+    return (
+        Call.command(line)
+        if shape.shell and isinstance(line, str)
+        else Call.command(*shape.command)
+    )
+
+
+def _execution(shape: _JobEntry, wrong: set[str]) -> Execution:
+    # With one of them wrong there is more than one way to mean the others.
+    if wrong & {*EXECUTION_KEYS, "call", "command"}:
+        return Execution()
+    return Execution(
+        executor=shape.executor,
+        shell=shape.shell,
+        env=shape.env,
+        cwd=shape.cwd,
+        max_memory=shape.max_memory,
+        max_cpu_time=shape.max_cpu_time,
+        capture_output=shape.capture_output,
+        output_limit=shape.output_limit,
+    )
+
+
+def _call_flaws(entry: Mapping[str, object]) -> list[Flaw]:
+    if "command" in entry:
+        return [
+            Flaw((key,), "only a callable has it", "this job has a command", at_key=True)
+            for key in ("call", "args", "kwargs", "carry")
+            if key in entry
+        ]
     meant = {"call", "command"} & {SYNONYMS.get(key, key) for key in entry}
     hint = 'write call = "package.module:function"'
     return [] if meant else [Flaw(("call",), "a job needs something to call", hint, at_key=True)]
@@ -194,7 +236,6 @@ class _JobEntry(TimingKeys, BaseModel):
     overlap: Annotated[Overlap, PlainValidator(lambda value: choice(Overlap, value))] = Overlap.SKIP
     max_instances: Annotated[int | None, Field(ge=1)] = None
     unique: Annotated[Unique | None, PlainValidator(unique_from)] = None
-    executor: Annotated[Executor, PlainValidator(values.executor)] = Executor.THREAD
     retry: dict[str, object] = {}
     on_crash: Annotated[OnCrash, PlainValidator(lambda value: choice(OnCrash, value))] = (
         OnCrash.RETRY
@@ -202,3 +243,14 @@ class _JobEntry(TimingKeys, BaseModel):
     max_crashes: Annotated[int, Field(ge=1, le=MOST_CRASHES)] = DEFAULT_FAILURE.max_crashes
     pause_after_failures: Annotated[int | None, Field(ge=1)] = None
     retention: dict[str, object] = {}
+    command: Annotated[tuple[str, ...], PlainValidator(values.argv)] = ()
+    executor: Annotated[str | None, PlainValidator(values.executor)] = None
+    shell: bool = False
+    env: dict[str, Annotated[str, PlainValidator(values.text)]] = {}
+    cwd: Annotated[str | None, PlainValidator(values.text)] = None
+    max_memory: Annotated[int | None, PlainValidator(values.size)] = None
+    max_cpu_time: Annotated[timedelta | None, PlainValidator(values.duration)] = None
+    capture_output: bool = True
+    output_limit: Annotated[int, PlainValidator(values.size)] = OUTPUT_LIMIT
+    timeout: Annotated[timedelta | None, PlainValidator(values.duration)] = None
+    kill_grace: Annotated[timedelta, PlainValidator(values.duration)] = KILL_GRACE

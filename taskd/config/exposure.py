@@ -31,7 +31,9 @@ def shared_places(places: Iterable[Path]) -> Iterator[Path]:
 def module_files(jobs: Sequence[Job], places: Sequence[Path]) -> list[Path]:
     """The files and packages below `places` that the calls of `jobs` are imported from."""
     found: dict[Path, None] = {}
-    for module in sorted({job.call.target.partition(":")[0] for job in jobs}):
+    for module in sorted(
+        {job.call.target.partition(":")[0] for job in jobs if not job.call.is_command}
+    ):
         for place in places:
             package = place.joinpath(*module.split("."))
             above = [*reversed(package.parents[: module.count(".")]), package]

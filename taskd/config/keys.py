@@ -18,6 +18,10 @@ SCHEDULE_KEYS: Final = (
     *("jitter", "start_at", "end_at", "max_runs", "exclude"),
     *("misfire_grace_time", "catchup", "catchup_limit"),
 )
+EXECUTION_KEYS: Final = (
+    *("executor", "shell", "env", "cwd"),
+    *("max_memory", "max_cpu_time", "capture_output", "output_limit"),
+)
 
 JOB_KEYS: Final = frozenset(
     (
@@ -26,8 +30,9 @@ JOB_KEYS: Final = frozenset(
         *INTERVAL_KEYS,
         *CRON_KEYS,
         *SCHEDULE_KEYS,
-        *("timezone", "priority", "carry", "executor", "overlap", "max_instances", "unique"),
+        *("timezone", "priority", "carry", "overlap", "max_instances", "unique"),
         *("retry", "on_crash", "max_crashes", "pause_after_failures", "retention"),
+        *("command", *EXECUTION_KEYS, "timeout", "kill_grace"),
     )
 )
 NESTED_KEYS: Final[Mapping[str, frozenset[str]]] = {
@@ -43,11 +48,8 @@ NESTED_KEYS: Final[Mapping[str, frozenset[str]]] = {
 """Keys of a job that are tables, and the keys of these; [defaults] is inherited key by key."""
 LATER_JOB_KEYS: Final = frozenset(
     (
-        *("command", "shell", "env", "cwd"),
         *("after", "watch", "when"),
         *("queue",),
-        *("timeout", "kill_grace", "max_memory", "max_cpu_time"),
-        *("capture_output", "output_limit"),
     )
 )
 DAEMON_KEYS: Final = frozenset(

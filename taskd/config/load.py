@@ -248,6 +248,8 @@ def _jobs(
         if len(problems) > MOST_PROBLEMS:
             break  # `_first` drops what would follow
         whole = inherit(entry.defaults, entry.table)
+        if isinstance(cwd := whole.get("cwd"), str):
+            whole["cwd"] = str(entry.document.path.parent.absolute() / cwd)
         try:
             job = job_from_entry(
                 name,

@@ -34,9 +34,10 @@ _HINT: Final = "keep what happens on import small: put it into a function"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with the code of `job`; `key` is ``call``, ``args``, ``retry.retry_on``...
+    """What is wrong with the code of `job`.
 
-    Of a failure category `job` is empty and `key` is its name.
+    `key` is ``call``, ``args``, ``executor``, ``retry.retry_on``... Of a failure category `job` is
+    empty and `key` is its name.
     """
 
     job: str
@@ -65,7 +66,7 @@ def probe(
     """The faults of the code of `jobs`, then of `categories`, in their order; blocks meanwhile.
 
     `python_path` comes before this process's ``sys.path``. An import may take `timeout_s` seconds.
-    Objects of this process (``local:``) are passed over. Nothing is imported here.
+    Objects of this process (``local:``) and commands are passed over. Nothing is imported here.
     """
     orders = list(_orders(jobs, categories))
     faults: dict[int, Fault] = {}
@@ -92,8 +93,13 @@ def probe(
 def _orders(jobs: Iterable[Job], categories: Mapping[str, Sequence[str]]) -> Iterator[_Order]:
     for job in jobs:
         call, retry = job.call, job.failure.retry
-        if not call.is_local:
-            document = {"call": call.target, "args": list(call.args), "kwargs": dict(call.kwargs)}
+        if not (call.is_local or call.is_command):
+            document = {
+                "call": call.target,
+                "args": list(call.args),
+                "kwargs": dict(call.kwargs),
+                "executor": job.execution.executor,
+            }
             yield _Order(job.name, "call", call.target.partition(":")[0], document)
         yield from _classes(job.name, "retry.retry_on", retry.retry_on)
         yield from _classes(job.name, "retry.give_up_on", retry.give_up_on)

@@ -79,7 +79,7 @@ def _check_call(order: dict[str, object]) -> None:
     target, args, kwargs = order["call"], order["args"], order["kwargs"]
     assert isinstance(target, str) and isinstance(args, list) and isinstance(kwargs, dict)
     function = _resolve(target)
-    _check_callable(target, function)
+    _check_callable(target, function, order.get("executor"))
     _check_arguments(function, args, kwargs)
 
 
@@ -126,14 +126,18 @@ def _import(module: str) -> object:
         raise Unfit("call", f"importing {module} raised {_describe(error)}") from None
 
 
-def _check_callable(target: str, function: object) -> None:
+def _check_callable(target: str, function: object, executor: object) -> None:
     if not callable(function):
         raise Unfit("call", f"{target} is not callable, but of type {type(function).__name__}")
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+    is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         type(function).__call__
-    ):
-        hint = "write a plain function, which may call asyncio.run"
-        raise Unfit("call", f"{target} is async, which is not supported by this version", hint)
+    )
+    if is_async and executor in ("thread", "process"):
+        hint = 'leave executor out, or write executor = "async"'
+        raise Unfit("executor", f'{target} is async, and executor "{executor}" is not', hint)
+    if executor == "async" and inspect.isfunction(function) and not is_async:
+        hint = "leave executor out, or write async def"
+        raise Unfit("executor", f'{target} is not async, and executor "async" is', hint)
 
 
 def _check_arguments(function: object, args: list[object], kwargs: dict[str, object]) -> None:

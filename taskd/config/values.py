@@ -6,14 +6,17 @@ pydantic calls them as validators, so that every value of a table is judged in o
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from importlib.metadata import entry_points
 from math import isfinite
 from typing import Final, TypeVar
 
-from taskd.config.shape import NOT_SUPPORTED, choice, choices, shown
+from taskd.config.shape import NOT_SUPPORTED, choices, shown
 from taskd.core.duration import parse_duration
-from taskd.core.job import PRIORITIES, Executor
+from taskd.core.execution import Executor
+from taskd.core.job import PRIORITIES, Call
 from taskd.core.zones import DAY, spans, to_instant, zone
 from taskd.errors import InvalidJob
 
@@ -22,7 +25,19 @@ Item = TypeVar("Item")
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
-_LATER_EXECUTORS: Final = frozenset(("process", "async", "command"))
+_PLUGINS: Final = "taskd.executors"  # an entry point group
+_SIZE: Final = re.compile(r"(\d{1,15}) ?(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)", re.ASCII)
+_UNITS: Final = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 # What TOML promises to keep exactly; a range tells at once whether it holds a number.
 _INTEGERS: Final = range(-(2**63), 2**63)
 _DEEPEST: Final = 64  # tables and lists in one another: far from any interpreter's limit
@@ -82,11 +97,40 @@ def priority(value: object) -> int:
     raise ValueError(f"expected {choices(PRIORITIES)} or -100 to 100, found {shown(value)}")
 
 
-def executor(value: object) -> Executor:
-    """The executor of a job."""
-    if isinstance(value, str) and value in _LATER_EXECUTORS:
-        raise ValueError(f"executor {shown(value)} is {NOT_SUPPORTED}")
-    return choice(Executor, value)
+def executor(value: object) -> str:
+    """The executor of a job: one of taskd's own, or a plug-in that is installed."""
+    if isinstance(value, str) and value in list(Executor):
+        return value
+    plugins = sorted(point.name for point in entry_points(group=_PLUGINS))
+    if isinstance(value, str) and value in plugins:
+        return value
+    raise ValueError(f"expected {choices([*Executor, *plugins])}, found {shown(value)}")
+
+
+def size(value: object) -> int:
+    """A number of bytes with its unit."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise InvalidJob("", "a size needs a unit", f'write "{shown(value)}B" for bytes')
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        hint = 'write one such as "512MiB"'
+        raise InvalidJob("", f"expected a size, found {shown(value)}", hint)
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def argv(value: object) -> tuple[str, ...]:
+    """The words of a command: a list, or a text in which quotes mean what they mean to a shell."""
+    match value:
+        case str():
+            try:
+                words = tuple(shlex.split(text(value)))
+            except ValueError as error:
+                raise ValueError(f"cannot split {shown(value)}: {error}") from None
+        case list():
+            words = tuple(map(text, value))
+        case _:
+            raise ValueError(f"expected a list of texts or a text, found {shown(value)}")
+    return tuple(str(word) for word in Call.command(*words).args)
 
 
 def moment(value: object) -> datetime:

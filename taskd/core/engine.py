@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from taskd.core.execution import DEFAULT_EXECUTION
 from taskd.core.firing import fire, pass_over
 from taskd.core.job import JobName
 from taskd.core.ledger import Ledger
@@ -19,6 +20,7 @@ from taskd.core.messages import (
     HandedBack,
     Input,
     Marked,
+    Noticed,
     Refilled,
     Refused,
     Restored,
@@ -141,6 +143,8 @@ class Engine:
             case StoreHealed():
                 note = Note("store.healed", {"error": item.error, "since": item.since.isoformat()})
                 self._ledger.turn.changes.notes.append(note)
+            case Noticed():
+                self._ledger.turn.changes.notes.append(Note(item.kind, item.data))
             case Refused():
                 pass_over(self._ledger, item.occurrences, now, self._new_id)
             case Draining():
@@ -247,4 +251,5 @@ class Engine:
             limit_time(ledger, started)
             carry = record is not None and record.job.carry
             carried = record.carried if record and carry else None
-            ledger.turn.starts.append(Start(started, call, carry, carried))
+            execution = record.job.execution if record else DEFAULT_EXECUTION
+            ledger.turn.starts.append(Start(started, call, carry, carried, execution))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from math import inf
-from typing import Final, NewType
+from typing import Final, NewType, Self
 
 from taskd.core.bounds import UNBOUNDED, Bounds
 from taskd.core.calendars import Exclude
+from taskd.core.execution import DEFAULT_EXECUTION, Execution
 from taskd.core.late import FORGIVING, Late
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
@@ -23,10 +24,9 @@ JobName = NewType("JobName", str)
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-PRIORITIES: Final[Mapping[str, int]] = {"low": -50, "normal": 0, "high": 50, "critical": 100}
-
-
+COMMAND: Final = "command:"
 KILL_GRACE: Final = timedelta(seconds=10)
+PRIORITIES: Final[Mapping[str, int]] = {"low": -50, "normal": 0, "high": 50, "critical": 100}
 
 
 def check_priority(priority: int) -> None:
@@ -58,18 +58,13 @@ class Overlap(StrEnum):
     ALLOW = "allow"
 
 
-class Executor(StrEnum):
-    """What calls the callable."""
-
-    THREAD = "thread"
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """What to call: `target` is ``package.module:attr.path``, the arguments are JSON values.
 
-    A target that begins with ``local:`` names an object of this process, which only an in-memory
-    scheduler has; its arguments live beside it.
+    A target that begins with ``command:`` is a program, whose arguments are `args`, its name first;
+    see `command`. One that begins with ``local:`` names an object of this process, which only a
+    scheduler in memory has; its arguments live beside it.
     """
 
     target: str
@@ -77,12 +72,28 @@ class Call:
     kwargs: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.is_local and not TARGET.fullmatch(self.target):
+        if not self.is_local and not self.is_command and not TARGET.fullmatch(self.target):
             raise InvalidJob(
                 "call",
                 f"{self.target!r} does not name a callable",
                 'write "package.module:function"',
             )
+
+    @classmethod
+    def command(cls, *argv: str) -> Self:
+        """Return a call of the program `argv`, or of a line for the shell.
+
+        Raises:
+            InvalidJob: It is empty, or holds a NUL.
+        """
+        if not argv or not argv[0].strip() or any("\0" in word for word in argv):
+            raise InvalidJob("command", "does not name a program", 'write ["program", "argument"]')
+        return cls(f"{COMMAND}{argv[0]}", argv)
+
+    @property
+    def is_command(self) -> bool:
+        """Whether a program is called rather than a callable."""
+        return self.target.startswith(COMMAND)
 
     @property
     def is_local(self) -> bool:
@@ -114,7 +125,7 @@ class Job:
     enabled: bool = True
     priority: int = 0
     carry: bool = False
-    executor: Executor = Executor.THREAD
+    execution: Execution = DEFAULT_EXECUTION
     overlap: Overlap = Overlap.SKIP
     max_instances: int | None = None
     unique: Unique | None = None
@@ -153,6 +164,9 @@ class Job:
             raise InvalidJob("pause_after_failures", "must be at least 1")
         if self.jitter > LONGEST:
             raise InvalidJob("jitter", "is at most 100 years (36525d)")
+        self.execution.check(is_command=self.call.is_command)
+        if self.carry and self.call.is_command:
+            raise InvalidJob("carry", "a command has no result to carry")
         if self.carry and not self.call.is_local and not self.call.args:
             raise InvalidJob("carry", "there is no first argument to replace", "give args = [...]")
 

@@ -12,7 +12,7 @@ from typing import NewType, TypeAlias
 from taskd.core.job import Call, Job, JobName, Source, check_priority
 from taskd.core.record import JobRecord
 from taskd.core.retry import FailurePolicy
-from taskd.core.run import Outcome, Result, Run, RunError, RunId
+from taskd.core.run import UNKNOWN_USAGE, Outcome, Result, Run, RunError, RunId, Usage
 
 Ticket = NewType("Ticket", int)
 """Names the one who waits for a reply; 0 when nobody does."""
@@ -107,6 +107,7 @@ class AttemptFinished:
     wants_retry: bool = False
     retry_after: timedelta | None = None
     has_begun: bool = True
+    usage: Usage = UNKNOWN_USAGE
 
     @property
     def words(self) -> frozenset[str]:
@@ -128,6 +129,14 @@ class StoreHealed:
 
     error: str
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that the journal is to tell as `kind`; `data` are JSON values."""
+
+    kind: str
+    data: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +328,7 @@ Input: TypeAlias = (
     | AttemptFinished
     | ClockStepped
     | StoreHealed
+    | Noticed
     | Draining
     | HandedBack
     | AnyRequest

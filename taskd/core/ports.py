@@ -157,6 +157,11 @@ class Executor(Protocol):
         """
         ...
 
+    @property
+    def leaked(self) -> int:
+        """How many attempts were given up and have not ended."""
+        ...
+
     def stopping(self) -> None:
         """Tell every running attempt that taskd is shutting down."""
         ...

@@ -239,6 +239,8 @@ def trigger(
 ) -> Run:
     """Queue one run of a job now; it obeys overlap like a due one."""
     job = ledger.job(request.job).job
+    if job.call.is_command and (request.args is not None or request.kwargs is not None):
+        raise Conflict(f"{job.name} is a command, which takes no arguments from a trigger")
     call = call_of(job, request)
     same = same_work(ledger, job, call, now)
     if same is not None and job.unique and job.unique.on_conflict is OnConflict.ERROR:

@@ -124,6 +124,23 @@ class RunError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an attempt used of the machine, each None where it is not known.
+
+    `peak_memory` is in bytes, `cpu_time` counts user and system time. `exit_status` and `signal`
+    (``"SIGKILL"``) are how its process ended, where that was the attempt's end.
+    """
+
+    peak_memory: int | None = None
+    cpu_time: timedelta | None = None
+    exit_status: int | None = None
+    signal: str | None = None
+
+
+UNKNOWN_USAGE: Final = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One accepted execution of an occurrence or of a request. All instants are aware UTC.
 
@@ -191,6 +208,7 @@ class Attempt:
     pid: int
     fence: int = 0
     error: RunError | None = None
+    usage: Usage = UNKNOWN_USAGE
 
 
 def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:

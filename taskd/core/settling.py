@@ -40,6 +40,7 @@ def settle(
         pid=run.pid,
         fence=run.fence,
         error=ended.error,
+        usage=ended.usage,
     )
     match outcome:
         case Outcome.SUCCEEDED:

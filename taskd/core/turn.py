@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from taskd.core.execution import DEFAULT_EXECUTION, Execution
 from taskd.core.job import Call, JobName
 from taskd.core.messages import Receipt, Ticket
 from taskd.core.record import JobRecord, Skip
@@ -83,6 +84,7 @@ class Start:
     call: Call
     carry: bool = False
     carried: str | None = None
+    execution: Execution = DEFAULT_EXECUTION
 
 
 @dataclass(frozen=True, slots=True)

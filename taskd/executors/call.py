@@ -13,7 +13,7 @@ from types import MappingProxyType, TracebackType
 from typing import TypeVar, cast
 
 from taskd.core.messages import AttemptFinished
-from taskd.core.run import Outcome, Result, Run, RunError
+from taskd.core.run import UNKNOWN_USAGE, Outcome, Result, Run, RunError, Usage
 from taskd.core.turn import Start
 from taskd.errors import Cancel, NotImportable, Retry
 from taskd.executors.loaded_code import LoadedCode
@@ -38,6 +38,14 @@ class End:
     classes: tuple[str, ...] = ()
     wants_retry: bool = False
     retry_after: timedelta | None = None
+    usage: Usage = UNKNOWN_USAGE
+
+    def with_stack(self, stack: str) -> End:
+        """Return this end with an error that tells where the callable was before, if anywhere."""
+        if not stack or self.error is None:
+            return self
+        told = f"{self.error.traceback}\nBefore it was interrupted:\n{stack}".lstrip()
+        return replace(self, error=replace(self.error, traceback=told))
 
     def of(self, run: Run, at: datetime) -> AttemptFinished:
         """Return the report that the latest attempt of `run` ended so, at `at`."""
@@ -52,6 +60,7 @@ class End:
             classes=self.classes,
             wants_retry=self.wants_retry,
             retry_after=self.retry_after,
+            usage=self.usage,
         )
 
 
@@ -69,18 +78,30 @@ def perform(
         call = local_call(start, objects)
         code.remember(start.call)
         value = call.function(*call.args, **call.kwargs)
-    except Cancel as steering:
-        return End(Outcome.CANCELLED, reason=_text(str, steering.reason))
     # The attempt boundary: whatever a job raises, SystemExit and KeyboardInterrupt too, ends this
     # attempt alone and not the worker thread.
     except BaseException as raised:  # noqa: BLE001
-        if objects is not None:
-            objects.raised(start.run, raised)
-        return failed(raised, categories)
+        return raised_end(start.run, raised, objects, categories)
+    return returned_end(start.run, value, objects)
+
+
+def returned_end(run: Run, value: object, objects: Objects | None) -> End:
+    """Return how an attempt ended that returned `value`."""
     if objects is not None:
-        objects.returned(start.run, value)
+        objects.returned(run, value)
         return End(Outcome.SUCCEEDED)
     return End(Outcome.SUCCEEDED, result=describe_result(value))
+
+
+def raised_end(
+    run: Run, raised: BaseException, objects: Objects | None, categories: Mapping[str, str]
+) -> End:
+    """Return how an attempt ended that raised."""
+    if isinstance(raised, Cancel):
+        return End(Outcome.CANCELLED, reason=_text(str, raised.reason))
+    if objects is not None:
+        objects.raised(run, raised)
+    return failed(raised, categories)
 
 
 def failed(raised: BaseException, categories: Mapping[str, str]) -> End:

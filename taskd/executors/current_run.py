@@ -4,31 +4,53 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from taskd.core.messages import AnyRequest, Checkpointed, Marked
 from taskd.core.turn import Start
-from taskd.inbox import Inbox
+from taskd.executors.outputs import Output
 
+NOTE_LIMIT: Final = 200  # characters of a note on progress: a line of a terminal
 CHECKPOINT_LIMIT: Final = 1024 * 1024  # characters of JSON; it is in the run's row and the journal
 
 
-class RunContext:
-    """One attempt under way, as its callable sees it."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an attempt has come: `done` of `total`, where that is known, in any unit."""
 
-    def __init__(self, start: Start, stop: threading.Event, inbox: Inbox) -> None:
+    done: float
+    total: float | None = None
+    note: str = ""
+
+
+class RunContext:
+    """One attempt under way, as its callable sees it.
+
+    `stop` is set when taskd shuts down. `ask` asks the engine and returns its reply once that is
+    committed. `output` takes what the attempt prints, where that is captured. The latest `progress`
+    may be read by any thread.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        stop: threading.Event,
+        ask: Callable[[AnyRequest], object],
+        output: Output | None = None,
+    ) -> None:
         self.run = start.run
         self.scope = start.run.job or start.call.target
         self.checkpoint = start.run.checkpoint
         self.cancel = threading.Event()
         self.stop = stop
-        self._inbox = inbox
-
-    def ask(self, request: AnyRequest) -> object:
-        """Ask the engine, and return its reply once that is committed."""
-        return self._inbox.ask(request).result()
+        self.ask = ask
+        self.output = output
+        self.progress: Progress | None = None
+        self.on_progress: Callable[[], object] = lambda: None
 
 
 CONTEXT: ContextVar[RunContext] = ContextVar("taskd_run")
@@ -118,6 +140,19 @@ class CurrentRun:
         context = self._context()
         asked = Marked(context.run.id, context.run.attempt, context.scope, key)
         return bool(context.ask(asked))
+
+    def progress(self, done: float, total: float | None = None, note: str = "") -> None:
+        """Tell how far this attempt has come, in any unit; cheap, and kept in memory only.
+
+        Raises:
+            TypeError: `done` or `total` is no number.
+        """
+        told: tuple[object, ...] = (done, total or 0)
+        if not all(isinstance(number, int | float) for number in told):
+            raise TypeError("progress is told in numbers")
+        context = self._context()
+        context.progress = Progress(done, total, str(note)[:NOTE_LIMIT])
+        context.on_progress()
 
     def _context(self) -> RunContext:
         try:

@@ -2,20 +2,80 @@
 
 from __future__ import annotations
 
+import ctypes
+import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import Context
-from datetime import datetime
 from queue import SimpleQueue
+from typing import Final
 
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.crashpoints import crash_point
-from taskd.executors.call import End, perform
+from taskd.errors import Interrupted
+from taskd.executors.call import End, local_call, perform, raised_end
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode
-from taskd.executors.objects import Objects
-from taskd.inbox import Inbox
+from taskd.executors.reports import Reports
+from taskd.executors.stacks import stack_of_thread
+
+_set_async_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_async_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
+NOTHING: Final = ctypes.py_object()  # NULL, where None would be an exception of that class
+
+
+class Attempt:
+    """One attempt in its thread, and the way to interrupt it and no other.
+
+    An asynchronous exception is meant for a thread, not for what that does: the lock keeps it from
+    being set once the attempt has ended, and what was set and not raised by then is taken back.
+    """
+
+    def __init__(self, start: Start, context: RunContext) -> None:
+        self.start = start
+        self.context = context
+        self.stack = ""
+        self.is_given_up = False
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+        self._was_interrupted = False
+
+    def open(self) -> None:
+        """Begin, in the calling thread: from here on it can be interrupted."""
+        self._thread = threading.get_ident()
+
+    def close(self) -> None:
+        """End, in the same thread: from here on nothing comes of an interruption."""
+        with self._lock:
+            self._thread = None
+            if self._was_interrupted:
+                _set_async_exception(threading.get_ident(), NOTHING)
+
+    def insist(self) -> None:
+        """Raise `Interrupted` in the attempt, once, where it next runs Python code."""
+        with self._lock:
+            if self._thread is not None and not self._was_interrupted:
+                self.stack = self._look()
+                self._was_interrupted = True
+                _set_async_exception(self._thread, ctypes.py_object(Interrupted))
+
+    def give_up(self) -> bool:
+        """Mark an attempt that does not end; return whether it is one."""
+        with self._lock:
+            if self._thread is None or self.is_given_up:
+                return False
+            self.stack = self._look() or self.stack
+            self.is_given_up = True
+            return True
+
+    def look(self) -> str:
+        """Return where the attempt is, as the text of its stack."""
+        with self._lock:
+            return self._look()
+
+    def _look(self) -> str:
+        return "" if self._thread is None else stack_of_thread(self._thread)
 
 
 class Threads:
@@ -23,26 +83,24 @@ class Threads:
 
     Threads are made when a slot is first needed and kept; the engine never starts more attempts
     than there are slots. They are daemon threads, so that a job that hangs does not keep the
-    interpreter from exiting, as `concurrent.futures` would. `inbox` is the loop's. `categories`
-    gives a failure category for the name of an exception class; it may be replaced at any time.
+    interpreter from exiting, as `concurrent.futures` would. `hand_over` is given what turns out to
+    be an ``async def``, and says whether it takes it.
     """
 
     def __init__(
         self,
-        inbox: Inbox,
-        now: Callable[[], datetime],
-        objects: Objects | None = None,
-        categories: Mapping[str, str] | None = None,
+        reports: Reports,
+        code: LoadedCode,
+        hand_over: Callable[[Start, RunContext], bool] = lambda _, __: False,
     ) -> None:
-        self._inbox = inbox
-        self._now = now
-        self.categories = categories or {}
-        self._objects = objects
-        self._work: SimpleQueue[tuple[Start, RunContext] | None] = SimpleQueue()
+        self._reports = reports
+        self._code = code
+        self._hand_over = hand_over
+        self._work: SimpleQueue[Attempt | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
-        self._running: dict[RunId, RunContext] = {}
-        self._stop = threading.Event()
-        self.code = LoadedCode()
+        self._running: dict[RunId, Attempt] = {}
+        self._leaks = threading.Lock()
+        self.leaked = 0
 
     def start(self, start: Start) -> None:
         """Begin an attempt in an idle thread, or a new one.
@@ -50,52 +108,90 @@ class Threads:
         Raises:
             RuntimeError: The machine gives no thread; nothing was begun.
         """
-        crash_point("start.before")
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
-        context = RunContext(start, self._stop, self._inbox)
-        self._running[start.run.id] = context
-        self._work.put((start, context))
-        crash_point("start.after")
+        attempt = Attempt(start, self._reports.begin(start))
+        self._running[start.run.id] = attempt
+        self._work.put(attempt)
 
-    def interrupt(self, run: RunId, stage: int = 1) -> None:  # noqa: ARG002
-        """Set `current_run.cancelled` of a running attempt: a thread stops only by itself."""
-        crash_point("interrupt.before")
-        context = self._running.get(run)
-        if context is not None:
-            context.cancel.set()
-        crash_point("interrupt.after")
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
+        """1 sets `current_run.cancelled`, 2 raises `Interrupted` in it, 3 leaves its thread be.
 
-    def stopping(self) -> None:
-        """Set `current_run.stopping` of every running attempt."""
-        self._stop.set()
-        crash_point("shutdown.begun")
+        A thread that is left has a successor with the next start, and ends with its attempt.
+        """
+        attempt = self._running.get(run)
+        if attempt is None:
+            return
+        attempt.context.cancel.set()
+        if stage == 2:
+            attempt.insist()
+        elif stage >= 3 and attempt.give_up():
+            with self._leaks:
+                self.leaked += 1
+
+    def stack(self, run: RunId) -> str:
+        """Return where a running attempt is."""
+        attempt = self._running.get(run)
+        return "" if attempt is None else attempt.look()
 
     def close(self) -> None:
         """Let idle threads end; busy ones end after their attempt."""
-        crash_point("shutdown.handed_back" if self._running else "shutdown.drained")
         self._work.put(None)
 
-    def is_called_from_within(self) -> bool:
-        """Return whether the caller is one of its attempts."""
-        context = CONTEXT.get(None)
-        return context is not None and context.stop is self._stop
-
     def _serve(self) -> None:
-        while (work := self._work.get()) is not None:
-            start, context = work
-            # A context of its own: what an attempt sets there is not the next one's to see.
+        while (attempt := self._work.get()) is not None:
             crash_point("call.before")
-            end = Context().run(self._perform, start, context)
+            # A context of its own: what an attempt sets there is not the next one's to see.
+            end = Context().run(self._attempt, attempt)
             crash_point("call.after")
-            del self._running[start.run.id]
-            # The slot is free for the loop once this is committed: be ready before it is told.
-            self._idle.release()
-            crash_point("report.before")
-            self._inbox.post(end.of(start.run, self._now()))
-            crash_point("report.after")
+            self._running.pop(attempt.start.run.id, None)
+            if attempt.is_given_up:
+                with self._leaks:
+                    self.leaked -= 1
+            else:
+                # The slot is free for the loop once this is committed: be ready before it is told.
+                self._idle.release()
+            if end is not None:
+                self._reports.end(attempt.context, end.with_stack(attempt.stack))
+            if attempt.is_given_up:
+                return
         self._work.put(None)  # for the next thread
 
-    def _perform(self, start: Start, context: RunContext) -> End:
-        CONTEXT.set(context)
-        return perform(start, self._objects, self.code, self.categories)
+    def _attempt(self, attempt: Attempt) -> End | None:
+        """Return how the attempt ended; None when it goes on elsewhere."""
+        reports = self._reports
+        CONTEXT.set(attempt.context)
+        try:
+            try:
+                attempt.open()
+                return self._perform(attempt)
+            finally:
+                attempt.close()
+        # It may come wherever the thread is, after the callable has returned too.
+        except Interrupted as raised:
+            attempt.close()
+            return raised_end(attempt.start.run, raised, reports.objects, reports.categories)
+
+    def _perform(self, attempt: Attempt) -> End | None:
+        reports, start = self._reports, attempt.start
+        is_async = start.execution.executor is None and _is_async(start, reports, self._code)
+        if is_async and self._hand_over(start, attempt.context):
+            return None
+        return perform(start, reports.objects, self._code, reports.categories)
+
+
+def _is_async(start: Start, reports: Reports, code: LoadedCode) -> bool:
+    try:
+        function = local_call(start, reports.objects).function
+        code.remember(start.call)
+    # It will be raised again, where it is told.
+    except Exception:  # noqa: BLE001
+        return False
+    return is_async(function)
+
+
+def is_async(function: object) -> bool:
+    """Return whether calling it makes a coroutine."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        type(function).__call__
+    )

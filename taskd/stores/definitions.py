@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
-from taskd.core.job import KILL_GRACE, Call, Executor, Job, JobName, Overlap, Source
+from taskd.core.execution import DEFAULT_EXECUTION, Execution
+from taskd.core.job import KILL_GRACE, Call, Job, JobName, Overlap, Source
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import (
     DEFAULT_FAILURE,
@@ -32,15 +34,13 @@ def definition(job: Job) -> dict[str, object]:
         "carry": (job.carry, False),
         "overlap": (job.overlap.value, Overlap.SKIP.value),
         "max_instances": (job.max_instances, None),
-        "executor": (job.executor.value, Executor.THREAD.value),
+        "execution": (_execution(job.execution), {}),
+        "timeout": (_stored(job.timeout), None),
+        "kill_grace": (_stored(job.kill_grace), _stored(KILL_GRACE)),
     }
     values |= {key: value for key, (value, default) in optional.items() if value != default}
     if job.unique is not None:
         values["unique"] = _unique(job.unique)
-    if job.timeout is not None:
-        values["timeout"] = job.timeout // MICROSECOND
-    if job.kill_grace != KILL_GRACE:
-        values["kill_grace"] = job.kill_grace // MICROSECOND
     if job.failure != DEFAULT_FAILURE:
         values["failure"] = failure_values(job.failure)
     if job.pause_after_failures is not None:
@@ -65,10 +65,10 @@ def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
         carry=values.get("carry", False),
         overlap=Overlap(values.get("overlap", Overlap.SKIP.value)),
         max_instances=values.get("max_instances"),
-        executor=Executor(values.get("executor", Executor.THREAD.value)),
         unique=_unique_from(values["unique"]) if "unique" in values else None,
-        timeout=values["timeout"] * MICROSECOND if "timeout" in values else None,
-        kill_grace=(values["kill_grace"] * MICROSECOND if "kill_grace" in values else KILL_GRACE),
+        execution=_execution_from(values.get("execution", {})),
+        timeout=_duration(values.get("timeout")),
+        kill_grace=_duration(values.get("kill_grace", _stored(KILL_GRACE))) or timedelta(0),
         failure=failure_from(values["failure"]) if "failure" in values else DEFAULT_FAILURE,
         pause_after_failures=values.get("pause_after_failures"),
         retention=(
@@ -77,6 +77,33 @@ def job_from(name: JobName, source: Source, values: dict[str, Any]) -> Job:
             else DEFAULT_RETENTION
         ),
     )
+
+
+def _execution(execution: Execution) -> dict[str, object]:
+    """Return how a job is executed as JSON values; what is at its default is left out."""
+    values: dict[str, object] = {}
+    for item in fields(Execution):
+        value = getattr(execution, item.name)
+        if value != getattr(DEFAULT_EXECUTION, item.name):
+            is_time = isinstance(value, timedelta)
+            values[item.name] = value // MICROSECOND if is_time else _plain(value)
+    return values
+
+
+def _execution_from(values: Mapping[str, Any]) -> Execution:
+    return Execution(**{**values, "max_cpu_time": _duration(values.get("max_cpu_time"))})
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _stored(time: timedelta | None) -> int | None:
+    return None if time is None else time // MICROSECOND
+
+
+def _duration(stored: int | None) -> timedelta | None:
+    return None if stored is None else stored * MICROSECOND
 
 
 def call_values(call: Call) -> dict[str, object]:

@@ -21,6 +21,7 @@ from taskd.core.run import (
     RunError,
     RunId,
     RunState,
+    Usage,
     microseconds,
 )
 from taskd.core.turn import Mark
@@ -98,6 +99,10 @@ ATTEMPT_COLUMNS: Final = [
     "pid",
     "fence",
     "error",
+    "peak_memory",
+    "cpu_time",
+    "exit_status",
+    "signal",
 ]
 MARK_COLUMNS: Final = ["scope", "key", "run", "at"]
 RECEIPT_COLUMNS: Final = ["key", "fingerprint", "at", "jobs", "runs"]
@@ -279,6 +284,10 @@ def attempt_row(attempt: Attempt) -> Row:
         attempt.pid,
         attempt.fence,
         _error(attempt.error),
+        attempt.usage.peak_memory,
+        None if attempt.usage.cpu_time is None else attempt.usage.cpu_time // MICROSECOND,
+        attempt.usage.exit_status,
+        attempt.usage.signal,
     )
 
 
@@ -294,6 +303,12 @@ def attempt_from(row: Columns) -> Attempt:
         pid=row["pid"],
         fence=row["fence"],
         error=_error_from(row["error"]),
+        usage=Usage(
+            peak_memory=row["peak_memory"],
+            cpu_time=None if row["cpu_time"] is None else row["cpu_time"] * MICROSECOND,
+            exit_status=row["exit_status"],
+            signal=row["signal"],
+        ),
     )
 
 

@@ -77,6 +77,8 @@ class SimulatedClock:
 class ScriptedExecutor:
     """Ends each attempt after a seeded duration, some of them badly, some stops unheeded."""
 
+    leaked = 0
+
     def __init__(self, world: "World", report: Callable[[AttemptFinished], None]) -> None:
         self._world = world
         self._report = report

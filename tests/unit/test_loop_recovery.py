@@ -35,6 +35,8 @@ GRACE = timedelta(seconds=60)
 class Held:
     """An executor whose attempts end when the test says so."""
 
+    leaked = 0
+
     def __init__(self, report: Callable[[AttemptFinished], None]) -> None:
         self.report = report
         self.started: list[Run] = []

@@ -49,7 +49,9 @@ def read(path: str) -> str:
     return Path(path).read_text()
 
 
-async def later() -> None: ...
+async def later(word: str) -> str:
+    await asyncio.sleep(0)
+    return word
 
 
 class Greeter:
@@ -206,10 +208,13 @@ def test_arguments_are_bound_when_scheduled(scheduler: Scheduler) -> None:
 def test_what_cannot_be_called_is_refused(scheduler: Scheduler) -> None:
     with pytest.raises(TypeError, match="not callable"):
         scheduler.schedule_one_time("say_hello", now())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="async"):
-        scheduler.schedule_one_time(later, now())
     with pytest.raises(InvalidJob, match=r"-100\.\.100"):
         scheduler.schedule_one_time(fail, now(), priority=101)
+
+
+def test_an_async_function_is_awaited(scheduler: Scheduler) -> None:
+    task = scheduler.task(scheduler.schedule_one_time(later, now(), args=["word"]))
+    assert task.result(SOON) == "word"
 
 
 def test_many_are_scheduled_all_or_none(scheduler: Scheduler) -> None:

@@ -11,7 +11,8 @@ from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_en
 from taskd.config.keys import JOB_KEYS, LATER_JOB_KEYS, SYNONYMS
 from taskd.config.shape import Flaw
 from taskd.core.cron import Cron
-from taskd.core.job import Job, Overlap, Source
+from taskd.core.execution import Execution
+from taskd.core.job import Call, Job, Overlap, Source
 from taskd.core.retention import Retention
 from taskd.core.retry import FailurePolicy, OnCrash, RetryPolicy
 from taskd.core.schedule import At, Every, Mode
@@ -55,6 +56,59 @@ def test_every_supported_key_reaches_the_job() -> None:
     assert (whole.description, whole.tags, whole.enabled) == ("Heart", ("t",), False)
     assert whole.schedule == Every(timedelta(minutes=1), Mode.FIXED_DELAY)
     assert (whole.priority, whole.carry, whole.source) == (50, True, Source.CLI)
+
+
+def test_every_key_of_execution_reaches_the_job() -> None:
+    keys = {
+        "executor": "process",
+        "env": {"A": "b"},
+        "cwd": "/tmp",
+        "max_memory": "512MiB",
+        "max_cpu_time": "1m",
+        "capture_output": False,
+        "output_limit": "2MiB",
+    }
+    whole = job(CALL | keys | {"timeout": "5s", "kill_grace": "1s"})
+    assert whole.execution == Execution(
+        executor="process",
+        env={"A": "b"},
+        cwd="/tmp",
+        max_memory=2**29,
+        max_cpu_time=timedelta(minutes=1),
+        capture_output=False,
+        output_limit=2**21,
+    )
+    assert (whole.timeout, whole.kill_grace) == (timedelta(seconds=5), timedelta(seconds=1))
+
+
+def test_a_command_is_split_as_a_shell_would_and_given_whole_to_one() -> None:
+    assert job({"command": "echo 'a b'"}).call == Call.command("echo", "a b")
+    assert job({"command": ["echo", "a b"]}).call == Call.command("echo", "a b")
+    shell = job({"command": "echo a | cat", "shell": True})
+    assert (shell.call, shell.execution.shell) == (Call.command("echo a | cat"), True)
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ({"call": "a:b"}, "call"),
+        ({"args": [1]}, "args"),
+        ({"kwargs": {"a": 1}}, "kwargs"),
+        ({"carry": True}, "carry"),
+        ({"executor": "thread"}, "executor"),
+        ({"shell": True}, "shell"),
+    ],
+)
+def test_what_a_command_cannot_have_is_refused(more: dict[str, object], key: str) -> None:
+    assert key in refusals({"command": ["true"]} | more)
+
+
+def test_a_command_does_not_inherit_what_only_callables_have() -> None:
+    defaults = {"executor": "process", "args": [1], "timeout": "5s"}
+    whole = job(inherit(defaults, {"command": ["true"]}))
+    assert whole.execution.executor is None
+    assert whole.timeout == timedelta(seconds=5)
+    assert not job(inherit({"shell": True}, CALL)).execution.shell
 
 
 def test_a_job_without_a_trigger_has_no_schedule() -> None:
@@ -110,7 +164,19 @@ def test_at_reads_local_times_on_the_clocks_of_the_job() -> None:
         ("priority", 101),
         ("carry", 1),
         ("carry", True),
-        ("executor", "process"),
+        ("executor", "procces"),
+        ("executor", "command"),
+        ("shell", True),
+        ("env", {"A": "b"}),
+        ("cwd", "/tmp"),
+        ("max_memory", "512MiB"),
+        ("max_memory", 1),
+        ("max_cpu_time", "1s"),
+        ("output_limit", "1B"),
+        ("capture_output", 1),
+        ("timeout", 5),
+        ("timeout", "0s"),
+        ("kill_grace", 5),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_key(key: str, value: object) -> None:
@@ -132,8 +198,8 @@ def test_wrong_items_are_told_one_by_one() -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    entry = {"evry": "1s", "args": 1, "cron": "61 * * * *", "timeout": "1s"}
-    assert set(refusals(entry)) == {"evry", "args", "cron", "timeout", "call"}
+    entry = {"evry": "1s", "args": 1, "cron": "61 * * * *", "after": []}
+    assert set(refusals(entry)) == {"evry", "args", "cron", "after", "call"}
 
 
 @pytest.mark.parametrize("name", ["", "a b", "..", "ä", "x" * 129, "a\n"])

@@ -102,7 +102,7 @@ def test_a_problem_tells_file_line_column_key_and_source(write: Write) -> None:
         ('[defaults]\nevery = "1s"', (2, 1, "defaults.every")),
         ('[defaults]\ncall = "x:y"', (2, 1, "defaults.call")),
         ("[defaults]\npriority = 101", (2, 12, "defaults.priority")),
-        ("[defaults]\ntimeout = 1", (2, 1, "defaults.timeout")),
+        ("[defaults]\ntimeout = 1", (2, 11, "defaults.timeout")),
         ("[jobs.a]", (1, 7, "jobs.a.call")),
         ('[jobs."a b"]\ncall = "x:y"', (1, 7, 'jobs."a b".name')),
         ('[jobs.a]\ncall = "x"', (2, 8, "jobs.a.call")),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from taskd.config.probe import Fault, probe
+from taskd.core.execution import Execution
 from taskd.core.job import Call, Job, JobName
 
 Look = Callable[..., list[Fault]]
@@ -80,8 +81,6 @@ def test_no_jobs_have_no_faults(look: Look) -> None:
         ("app:pign", "call", "app has no pign", "did you mean ping?"),
         ("app:ping.x", "call", "app has no ping.x", ""),
         ("app:number", "call", "app:number is not callable, but of type int", ""),
-        ("app:later", "call", "app:later is async, which is not supported", "plain function"),
-        ("app:later_caller", "call", "app:later_caller is async", "plain function"),
         ("wants:missing", "call", "importing wants raised ModuleNotFoundError", ""),
         ("raises:f", "call", "importing raises raised ValueError: no luck (", ""),
         ("broken:f", "call", "importing broken raised SyntaxError", ""),
@@ -192,3 +191,39 @@ def test_a_huge_message_is_cut(modules: Callable[..., None], look: Look) -> None
     modules(loud="raise ValueError('é' * 1_000_000)")
     (fault,) = look("loud:f")
     assert len(fault.message) <= 800
+
+
+@pytest.mark.parametrize(
+    ("executor", "target", "message"),
+    [
+        (None, "app:later", None),
+        ("async", "app:later", None),
+        ("async", "app:caller", None),
+        ("async", "app:ping", 'app:ping is not async, and executor "async" is'),
+        ("thread", "app:later", 'app:later is async, and executor "thread" is not'),
+        ("process", "app:caller", 'app:caller is async, and executor "process" is not'),
+        ("process", "app:ping", None),
+    ],
+)
+def test_an_executor_that_cannot_call_it_is_a_fault(
+    modules: Callable[..., None],
+    tmp_path: Path,
+    executor: str | None,
+    target: str,
+    message: str | None,
+) -> None:
+    modules(
+        app=SOUND
+        + "async def later(): pass\n"
+        + "class Caller:\n    async def __call__(self): pass\n"
+        + "caller = Caller()\n"
+    )
+    execution = Execution(executor=executor)
+    faults = probe([Job(name=JobName("j"), call=Call(target), execution=execution)], [tmp_path])
+    assert [(fault.key, fault.message) for fault in faults] == (
+        [("executor", message)] if message else []
+    )
+
+
+def test_a_command_is_not_imported(tmp_path: Path) -> None:
+    assert probe([Job(name=JobName("j"), call=Call.command("no-such-program"))], [tmp_path]) == []

@@ -126,10 +126,38 @@ def test_another_priority_is_refused(value: object) -> None:
         values.priority(value)
 
 
-@pytest.mark.parametrize("value", ["process", "async", "command"])
-def test_an_executor_of_later_versions_is_told_as_such(value: str) -> None:
-    with pytest.raises(ValueError, match="not supported by this version"):
-        values.executor(value)
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("1B", 1), ("512MiB", 2**29), ("1 GB", 10**9), ("1KiB", 1024), ("2TiB", 2**41)],
+)
+def test_a_size_has_its_unit(text: str, count: int) -> None:
+    assert values.size(text) == count
+
+
+@pytest.mark.parametrize("value", ["1", "", "MiB", "-1MiB", "1.5MiB", "1mib", 1, True, None, []])
+def test_another_size_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"expected a size|needs a unit"):
+        values.size(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("true", ("true",)),
+        ("echo 'a b' c", ("echo", "a b", "c")),
+        (["echo", "a b", ""], ("echo", "a b", "")),
+    ],
+)
+def test_a_command_is_a_list_or_what_a_shell_would_split(
+    value: object, words: tuple[str, ...]
+) -> None:
+    assert values.argv(value) == words
+
+
+@pytest.mark.parametrize("value", ["", [], [""], [1], "'", 1, None, ["a\0"]])
+def test_another_command_is_refused(value: object) -> None:
+    with pytest.raises(ValueError):
+        values.argv(value)
 
 
 @pytest.mark.parametrize("value", ["threads", "", 1, None, []])

@@ -19,7 +19,7 @@ from taskd.core.messages import AttemptFinished
 from taskd.core.run import Origin, Outcome, Run, RunId, RunState
 from taskd.core.turn import Start
 from taskd.executors.objects import LocalCall, Objects
-from taskd.executors.threads import Threads
+from taskd.executors.pool import Executors
 from taskd.ids import new_id
 from taskd.inbox import Inbox
 
@@ -29,14 +29,14 @@ seen: ContextVar[str] = ContextVar("seen", default="nothing")
 
 
 class Pool:
-    """Threads, and what they report."""
+    """The executors of a scheduler in memory, and what they report."""
 
     def __init__(self) -> None:
         self.objects = Objects()
         self.clock = SystemClock()
         self.wakeup = self.clock.wakeup()
         self.inbox = Inbox(self.wakeup)
-        self.threads = Threads(self.inbox, lambda: NOW, objects=self.objects)
+        self.threads = Executors(self.inbox, lambda: NOW, objects=self.objects)
 
     def start(self, function: Callable[[], object]) -> RunId:
         run = Run(

@@ -84,6 +84,10 @@ CREATE TABLE attempts (
   pid         INTEGER NOT NULL,
   fence       INTEGER NOT NULL,
   error       TEXT,
+  peak_memory INTEGER,
+  cpu_time    INTEGER,
+  exit_status INTEGER,
+  signal      TEXT,
   PRIMARY KEY (run, number)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,89 @@
+"""Execution: what executes a job's attempts, in which surroundings and within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from taskd.errors import InvalidJob
+
+OUTPUT_LIMIT: Final = 1024 * 1024  # bytes kept of what an attempt prints
+LEAST_OUTPUT: Final = 1024  # bytes: below that, head and tail would say nothing
+OWN_PROCESS: Final = ("env", "cwd", "max_memory", "max_cpu_time")
+"""What only an attempt in a process of its own can have."""
+
+
+class Executor(StrEnum):
+    """What executes attempts, plug-ins apart."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+    ASYNC = "async"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How attempts are executed.
+
+    `executor` is one of `Executor` or the name of a plug-in; None leaves it to what is called: a
+    command, an ``async def`` or, in a thread, any other callable. With `shell` a command is a line
+    for ``/bin/sh``. `env` is added to the environment; `cwd` is the working directory, by default
+    the daemon's. `max_memory` is in bytes of address space, `max_cpu_time` counts whole seconds.
+    Of what an attempt prints, `output_limit` bytes are kept unless `capture_output` is false.
+    """
+
+    executor: str | None = None
+    shell: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str | None = None
+    max_memory: int | None = None
+    max_cpu_time: timedelta | None = None
+    capture_output: bool = True
+    output_limit: int = OUTPUT_LIMIT
+
+    def __post_init__(self) -> None:
+        if self.max_memory is not None and self.max_memory < 1:
+            raise InvalidJob("max_memory", "must be at least one byte")
+        if self.max_cpu_time is not None and self.max_cpu_time < timedelta(seconds=1):
+            raise InvalidJob("max_cpu_time", "must be at least a second")
+        if self.output_limit < LEAST_OUTPUT:
+            raise InvalidJob("output_limit", "must be at least 1KiB")
+        for name, value in self.env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise InvalidJob("env", f"{name!r} cannot be a variable of an environment")
+        if self.cwd is not None and (not self.cwd or "\0" in self.cwd):
+            raise InvalidJob("cwd", f"{self.cwd!r} is not a path")
+
+    def check(self, *, is_command: bool) -> None:
+        """Refuse what the executor cannot honour. A plug-in judges for itself.
+
+        Raises:
+            InvalidJob: with the key of the policy.
+        """
+        chosen = self.executor or (Executor.COMMAND if is_command else Executor.THREAD)
+        if chosen not in list(Executor):
+            return
+        if is_command != (chosen == Executor.COMMAND):
+            what = "a command" if is_command else "a callable"
+            hint = "leave executor out" if is_command else "write command = [...] instead of call"
+            raise InvalidJob("executor", f'"{chosen}" does not execute {what}', hint)
+        if self.shell and not is_command:
+            raise InvalidJob("shell", "only a command can have a shell", "it needs command")
+        if chosen in (Executor.THREAD, Executor.ASYNC):
+            self._refuse_own_process(chosen)
+
+    def _refuse_own_process(self, chosen: str) -> None:
+        for key in OWN_PROCESS:
+            if getattr(self, key):
+                raise InvalidJob(
+                    key,
+                    f'executor "{chosen}" calls it within the daemon, which cannot have that',
+                    'it needs executor = "process"',
+                )
+
+
+DEFAULT_EXECUTION: Final = Execution()

@@ -1,0 +1,399 @@
+"""Processes: worker processes, kept warm, each of which calls one attempt at a time.
+
+A thread of the daemon watches each worker. What a callable does to its process, it does to its own
+attempt alone: the worker's death is that attempt's error, and the next has a new worker. Workers
+are made afresh by exec, never by a fork of the daemon. (Not pebble's pool: that pickles what jobs
+return, which the daemon would have to unpickle, and knows no groups and no limits.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from taskd.core.messages import AnyRequest, Checkpointed, Marked
+from taskd.core.run import RunId, Usage
+from taskd.core.turn import Start
+from taskd.errors import ProcessDied, TaskdError
+from taskd.executors.call import End, failed
+from taskd.executors.child import Child, Nursery, Plan, drain, ending
+from taskd.executors.current_run import Progress, RunContext
+from taskd.executors.frames import Broken, Frame, Reader, encode, end_from, start_frame
+from taskd.executors.groups import BOOT, MARK
+from taskd.executors.reports import Reports
+from taskd.executors.worker import STACKS_SIGNAL
+
+ATTEMPTS: Final = 500  # of one worker: what leaks in a process ends with it
+IDLE_S: Final = 60.0  # a worker that nobody needed for so long ends
+STACKS_MS: Final = 200  # for the stacks of a worker that is to be killed
+CODE: Final = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3])['sys_path']; "
+    "from taskd.executors.worker import boot; boot()"
+)
+
+
+class Processes:
+    """Calls each attempt in a worker process and reports its end."""
+
+    def __init__(self, reports: Reports, nursery: Nursery) -> None:
+        self._reports = reports
+        self._nursery = nursery
+        self._lock = threading.Lock()
+        self._idle: list[_Keeper] = []
+        self._running: dict[RunId, _Attempt] = {}
+        self._is_closed = False
+        self.generation = 0
+        self.leaked = 0
+
+    def start(self, start: Start) -> None:
+        """Begin an attempt in an idle worker, or a new one.
+
+        Raises:
+            RuntimeError, OSError: The machine gives no thread or descriptor; nothing was begun.
+        """
+        with self._lock:
+            keeper = self._idle.pop() if self._idle else None
+        keeper = keeper or _Keeper(self, self._reports, self._nursery)
+        attempt = _Attempt(start, self._reports.begin(start))
+        self._running[start.run.id] = attempt
+        keeper.work.put(attempt)
+
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
+        """1 sends SIGTERM to the group, which sets `current_run.cancelled`; from 2 on SIGKILL."""
+        attempt = self._running.get(run)
+        if attempt is not None:
+            attempt.interrupt(stage)
+
+    def stack(self, run: RunId) -> str:
+        """Return where an attempt was when it was interrupted."""
+        attempt = self._running.get(run)
+        return "" if attempt is None else attempt.stack
+
+    def stopping(self) -> None:
+        """Have the workers set `current_run.stopping`."""
+        for attempt in list(self._running.values()):
+            attempt.wake()
+
+    def recycle(self) -> None:
+        """Have each worker replaced by a fresh one before its next attempt."""
+        self.generation += 1
+
+    def close(self) -> None:
+        """Let idle workers end, and kill the others: what they do was handed back."""
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+        for keeper in idle:
+            keeper.work.put(None)
+        for attempt in list(self._running.values()):
+            attempt.kill()
+
+    # -- for the keepers -------------------------------------------------------------------------
+
+    def is_done(self, keeper: _Keeper, attempt: _Attempt, end: End) -> bool:
+        """Report an end; return whether the keeper is to wait for more."""
+        self._running.pop(attempt.start.run.id, None)
+        with self._lock:
+            is_kept = not self._is_closed
+            if is_kept:
+                self._idle.append(keeper)
+        self._reports.end(attempt.context, end.with_stack(attempt.stack))
+        return is_kept
+
+    def dismiss(self, keeper: _Keeper) -> bool:
+        """Let an idle keeper go; return False when work is on the way to it."""
+        with self._lock:
+            if keeper not in self._idle:
+                return False
+            self._idle.remove(keeper)
+            return True
+
+
+class _Attempt:
+    """One attempt on its way through a worker; any thread may interrupt it."""
+
+    def __init__(self, start: Start, context: RunContext) -> None:
+        self.start = start
+        self.context = context
+        self.stack = ""
+        self.stage = 0
+        self.child: Child | None = None
+        self._lock = threading.Lock()
+        self._bell = -1
+
+    def open(self, child: Child) -> int:
+        """Name the worker; return a descriptor that is readable when there is news."""
+        with self._lock:
+            self.child = child
+            self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            return self._bell
+
+    def close(self) -> None:
+        with self._lock:
+            os.close(self._bell)
+            self._bell, self.child = -1, None
+
+    def interrupt(self, stage: int) -> None:
+        self.context.cancel.set()
+        self.stage = max(stage, self.stage)
+        self.wake()
+
+    def wake(self) -> None:
+        with self._lock:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
+
+    def kill(self) -> None:
+        self.interrupt(3)
+        with self._lock:
+            if self.child is not None:
+                self.child.signal(signal.SIGKILL)
+
+
+class _Worker:
+    """The daemon's end of a worker process."""
+
+    def __init__(self, nursery: Nursery, generation: int) -> None:
+        self.generation = generation
+        self.attempts = 0
+        self.is_ready = False
+        self.connection, theirs = socket.socketpair()
+        self.output, printed = os.pipe2(os.O_CLOEXEC)
+        self.stacks, written = os.pipe2(os.O_CLOEXEC)
+        folder, mark = nursery.folder, nursery.mark()
+        orders = {
+            "sys_path": sys.path,
+            "parent": os.getpid(),
+            "note": None if folder is None else str(folder),
+            "text": f"{BOOT.read_text().strip() if BOOT.exists() else '-'} {mark}",
+        }
+        descriptors = [str(theirs.fileno()), str(written)]
+        argv = [sys.executable, "-P", "-c", CODE, *descriptors, json.dumps(orders)]
+        try:
+            environment = {**os.environ, MARK: mark}
+            keep = (theirs.fileno(), written)
+            self.child = nursery.raise_child(Plan(argv, environment, printed, keep))
+        except BaseException:
+            self._close_files()
+            raise
+        finally:
+            theirs.close()
+            os.close(printed)
+            os.close(written)
+        self.reader = Reader(self.connection)
+        for descriptor in (self.output, self.stacks):
+            os.set_blocking(descriptor, False)
+
+    def send(self, frame: Frame) -> None:
+        """Tell the worker; one that has died is not told any more."""
+        try:
+            self.connection.sendall(encode(frame))
+        except OSError:
+            return
+
+    def has_ended(self) -> bool:
+        poll = select.poll()
+        poll.register(self.child.pidfd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def take_stack(self) -> str:
+        """Have the worker tell where it is, within `STACKS_MS`."""
+        if not self.is_ready:
+            return ""
+        self.child.signal_leader(STACKS_SIGNAL)
+        poll, told = select.poll(), b""
+        poll.register(self.stacks, select.POLLIN)
+        while poll.poll(STACKS_MS if not told else STACKS_MS // 10) and (
+            data := drain(self.stacks)
+        ):
+            told += data
+        return told.decode(errors="backslashreplace")
+
+    def end(self) -> Usage:
+        """Kill the whole group and return how the worker ended."""
+        self.child.signal(signal.SIGKILL)
+        usage = self.child.reap()
+        self._close_files()
+        return usage
+
+    def _close_files(self) -> None:
+        self.connection.close()
+        os.close(self.output)
+        os.close(self.stacks)
+
+
+class _Keeper:
+    """A thread that has a worker, or makes one, and takes one attempt after another through it."""
+
+    def __init__(self, processes: Processes, reports: Reports, nursery: Nursery) -> None:
+        self.work: SimpleQueue[_Attempt | None] = SimpleQueue()
+        self._processes = processes
+        self._reports = reports
+        self._nursery = nursery
+        self._worker: _Worker | None = None
+        threading.Thread(target=self._serve, name="taskd-process", daemon=True).start()
+
+    def _serve(self) -> None:
+        while (attempt := self._next()) is not None:
+            try:
+                end = self._perform(attempt)
+            # No process, no descriptor: it ends this attempt alone.
+            except Exception as error:  # noqa: BLE001
+                end = failed(error, self._reports.categories)
+            if not self._processes.is_done(self, attempt, end):
+                break
+        self._let_go()
+
+    def _next(self) -> _Attempt | None:
+        while True:
+            try:
+                return self.work.get(timeout=IDLE_S)
+            except Empty:
+                if self._processes.dismiss(self):
+                    return None
+
+    def _perform(self, attempt: _Attempt) -> End:
+        worker = self._fresh()
+        worker.attempts += 1
+        bell = attempt.open(worker.child)
+        try:
+            categories = dict(self._reports.categories)
+            worker.send(start_frame(attempt.start, categories))
+            return _Following(worker, attempt, bell, self._reports).end()
+        except Broken as fault:
+            self._let_go()
+            error = ProcessDied(f"the worker broke its word: {fault}")
+            return failed(error, self._reports.categories)
+        except Died:
+            self._worker = None
+            usage = worker.end()
+            words = ending(usage)
+            if usage.signal == "SIGXCPU":
+                words += ", for it used more than max_cpu_time"
+            return replace(failed(ProcessDied(words), self._reports.categories), usage=usage)
+        finally:
+            attempt.close()
+
+    def _fresh(self) -> _Worker:
+        """Return a worker that lives and has the code of now."""
+        worker, generation = self._worker, self._processes.generation
+        is_old = worker is not None and (
+            worker.generation != generation or worker.attempts >= ATTEMPTS or worker.has_ended()
+        )
+        if worker is None or is_old:
+            self._let_go()
+            worker = self._worker = _Worker(self._nursery, generation)
+        return worker
+
+    def _let_go(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
+
+
+class Died(Exception):
+    """The worker has ended without a word."""
+
+
+class _Following:
+    """One attempt in a worker, from its start to its end or the worker's."""
+
+    def __init__(self, worker: _Worker, attempt: _Attempt, bell: int, reports: Reports) -> None:
+        self._worker = worker
+        self._attempt = attempt
+        self._bell = bell
+        self._reports = reports
+        self._is_asked = self._is_told_to_stop = False
+        self._end: End | None = None
+        self._poll = select.poll()
+        self._sources = (worker.connection.fileno(), worker.output, bell, worker.child.pidfd)
+        for source in self._sources:
+            self._poll.register(source, select.POLLIN)
+
+    def end(self) -> End:
+        """Return how the attempt ended. Raises Died, Broken."""
+        connection, output, bell, pidfd = self._sources
+        while self._end is None:
+            ready = {source for source, _ in self._poll.poll()}
+            if output in ready:
+                self._keep(drain(output))
+            if connection in ready:
+                self._take(connection)
+            if bell in ready:
+                self._heed()
+            if pidfd in ready and self._end is None:
+                self._take_rest()
+        self._drain()
+        return self._end
+
+    def _take(self, connection: int) -> None:
+        for frame in self._worker.reader.read():
+            match frame.get("is"):
+                case "ready":
+                    self._worker.is_ready = True
+                case "end":
+                    self._end = end_from(frame)
+                case "progress":
+                    self._progress(*frame["at"])
+                case "ask":
+                    self._worker.send(self._answer(frame))
+                case other:
+                    raise Broken(f"it said {other!r}")
+        if self._worker.reader.is_over:
+            self._poll.unregister(connection)
+
+    def _take_rest(self) -> None:
+        """Look for a last word of a worker that has ended."""
+        while not self._worker.reader.is_over and self._end is None:
+            self._take(self._sources[0])
+        if self._end is None:
+            self._drain()
+            raise Died
+
+    def _heed(self) -> None:
+        """Do what was asked for meanwhile: to stop, to insist."""
+        os.eventfd_read(self._bell)
+        if self._reports.stop.is_set() and not self._is_told_to_stop:
+            self._is_told_to_stop = True
+            self._worker.send({"is": "stopping"})
+        stage = self._attempt.stage
+        if stage >= 1 and not self._is_asked:
+            self._is_asked = True
+            self._worker.send({"is": "cancel"})
+            if stage == 1:
+                self._worker.child.signal(signal.SIGTERM)
+        if stage >= 2:
+            self._attempt.stack = self._attempt.stack or self._worker.take_stack()
+            self._worker.child.signal(signal.SIGKILL)
+
+    def _answer(self, frame: Frame) -> Frame:
+        run, ticket = self._attempt.start.run, frame.get("ticket")
+        asked: AnyRequest
+        if "checkpoint" in frame:
+            asked = Checkpointed(run.id, run.attempt, frame["checkpoint"])
+        else:
+            asked = Marked(run.id, run.attempt, self._attempt.context.scope, frame["mark"])
+        try:
+            return {"is": "reply", "ticket": ticket, "value": self._reports.ask(asked)}
+        except TaskdError as error:
+            return {"is": "reply", "ticket": ticket, "error": [type(error).__name__, str(error)]}
+
+    def _progress(self, run: str, done: float, total: float | None, note: str) -> None:
+        if run == self._attempt.start.run.id:  # and not of the attempt before
+            self._attempt.context.progress = Progress(done, total, note)
+
+    def _drain(self) -> None:
+        while data := drain(self._worker.output):
+            self._keep(data)
+
+    def _keep(self, data: bytes | None) -> None:
+        if data and self._attempt.context.output is not None:
+            self._attempt.context.output.write(data)

@@ -1,0 +1,144 @@
+"""What is behind the one contract: plug-ins, the event loop's look-out, the way to the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taskd.config import values
+from taskd.core.execution import Execution, Executor
+from taskd.core.job import Call, Job, JobName
+from taskd.core.messages import AttemptFinished, Noticed
+from taskd.core.run import Outcome
+from taskd.errors import InvalidJob
+from tests.unit.executors.bench import SOON, Bench
+
+PLUGIN = """
+import threading
+from taskd.core.run import Outcome
+from taskd.executors.call import End
+
+class Echo:
+    leaked = 0
+    def __init__(self, reports):
+        self._reports = reports
+    def start(self, start):
+        context = self._reports.begin(start)
+        context.output.write(b"from afar")
+        end = End(Outcome.SUCCEEDED)
+        threading.Thread(target=self._reports.end, args=(context, end)).start()
+    def interrupt(self, run, stage=1): pass
+    def stack(self, run): return ""
+    def close(self): pass
+
+def broken(reports):
+    raise RuntimeError("not today")
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "state")
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "echo-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: echo\nVersion: 1.0\n")
+    entries = "[taskd.executors]\necho = plugged_echo:Echo\nbroken = plugged_echo:broken\n"
+    (installed / "entry_points.txt").write_text(entries)
+    (tmp_path / "plugged_echo.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_plug_in_executes_what_names_it(bench: Bench) -> None:
+    assert values.executor("echo") == "echo"
+    run = bench.start("give", "value", executor="echo")
+    assert bench.end(run).outcome is Outcome.SUCCEEDED
+    assert bench.printed(run) == "from afar"
+
+
+@pytest.mark.usefixtures("plugged")
+@pytest.mark.parametrize(
+    ("name", "message"), [("broken", "not today"), ("missing", "its plug-in is not installed")]
+)
+def test_a_plug_in_that_cannot_be_had_fails_its_attempts_alone(
+    bench: Bench, name: str, message: str
+) -> None:
+    error = bench.end(bench.start("give", "value", executor=name)).error
+    assert error is not None
+    assert message in error.message
+    assert bench.end(bench.start("give", "value")).outcome is Outcome.SUCCEEDED
+
+
+def test_an_executor_that_is_not_installed_is_refused() -> None:
+    with pytest.raises(ValueError, match='expected "thread"'):
+        values.executor("missing")
+
+
+@pytest.mark.parametrize(
+    ("execution", "key"),
+    [
+        ({"max_memory": 1}, "max_memory"),
+        ({"env": {"A": "b"}, "executor": "async"}, "env"),
+        ({"cwd": "/", "executor": "thread"}, "cwd"),
+        ({"shell": True}, "shell"),
+        ({"executor": "command"}, "executor"),
+    ],
+)
+def test_a_job_is_refused_what_its_executor_cannot_honour(
+    execution: dict[str, object], key: str
+) -> None:
+    with pytest.raises(InvalidJob) as refusal:
+        Job(name=JobName("j"), call=Call("a:b"), execution=Execution(**execution))  # type: ignore[arg-type]
+    assert refusal.value.key == key
+    Job(name=JobName("j"), call=Call("a:b"), execution=Execution(executor="process", cwd="/"))
+
+
+def test_what_blocks_the_event_loop_is_named_in_the_journal(bench: Bench, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    run = bench.start("ahang", str(tmp_path / "ready"), str(release), executor=Executor.ASYNC)
+    began = time.monotonic()
+    readable, _, _ = select.select([bench.wakeup.fileno()], [], [], SOON)
+    assert readable
+    (noticed,) = bench.inbox.take()
+    assert isinstance(noticed, Noticed)
+    assert noticed.kind == "executor.blocked"
+    assert run in str(noticed.data["task"])
+    assert "in hang" in str(noticed.data["stack"])
+    assert time.monotonic() - began < 3
+    release.touch()
+    assert bench.end(run).outcome is Outcome.SUCCEEDED
+
+
+def test_a_coroutine_gets_what_threads_get(bench: Bench) -> None:
+    together = [bench.start("agive", "value") for _ in range(50)]
+    assert {bench.end(run).outcome for run in together} == {Outcome.SUCCEEDED}
+    assert [t.name for t in threading.enumerate()].count("taskd-async") >= 1
+
+
+async def leaves_a_task_that_exits() -> None:
+    async def leave() -> None:
+        raise SystemExit(9)
+
+    task = asyncio.ensure_future(leave())
+    await asyncio.sleep(0.01)
+    assert task.done()
+    task.exception()
+
+
+def test_a_task_that_exits_ends_the_loop_for_nobody(bench: Bench) -> None:
+    call = Call(f"{__name__}:leaves_a_task_that_exits")
+    end: Callable[[], AttemptFinished] = lambda: bench.end(bench.start(call))  # noqa: E731
+    for _ in range(2):
+        assert end().outcome is Outcome.SUCCEEDED
