@@ -33,10 +33,9 @@ async def tell_events(
     asked = api.events_asked(ask)
     left = asked.limit
     loop = asyncio.get_running_loop()
-    read = partial(loop.run_in_executor, readers, api.page_of_events, host, asked)
-    page = await read(None, left)
-    response = web.StreamResponse()
-    response.content_type = "application/x-ndjson"
+    page_after = partial(api.page_of_events, host, asked)
+    page = await loop.run_in_executor(readers, page_after, None, left)
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
     left = left if asked.after is not None else None  # else it said how many of the last ones
     try:
@@ -48,7 +47,7 @@ async def tell_events(
                 break
             if is_end:
                 await asyncio.wrap_future(host.scheduler.inbox.follow(after))
-            page = await read(after, left)
+            page = await loop.run_in_executor(readers, page_after, after, left)
     except Stopped:
         pass  # the daemon ends, and its journal with it
     except (TaskdError, TimeoutError):
