@@ -37,7 +37,7 @@ _SILENT = logging.getLogger("taskd.server.http")
 _SILENT.setLevel(logging.CRITICAL)
 
 BODY_LIMIT: Final = 1024 * 1024
-READ_TIMEOUT_S: Final = 10.0  # for a body to arrive, and for the first word on a connection
+READ_TIMEOUT_S: Final = 10.0  # for a body, the first word on a connection, a reader to make room
 LONGEST_POLL_S: Final = 300.0
 BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails at once
 # Each kind waits among its own: for a read, for a commit, for a user's imports.
@@ -199,7 +199,9 @@ class Server:
     async def _events_of(self, request: web.Request) -> web.StreamResponse:
         """Tell events of the journal, and go on with new ones where that is asked."""
         ask = await _read(request, self._read_timeout_s)
-        return await tell_events(request, self._host, ask, self._readers)
+        return await tell_events(
+            request, self._host, ask, self._readers, patience_s=self._read_timeout_s
+        )
 
     async def _wait_for_run(self, request: web.Request) -> web.StreamResponse:
         """Answer when the run is final, or as it stands when the time is up."""

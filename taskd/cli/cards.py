@@ -134,6 +134,7 @@ def put_run(run: Document) -> None:
             ("node", _text(run.get("node"))),
             ("result", _value(run["result"]) if run["state"] == "SUCCEEDED" else ""),
             ("error", _error(run.get("error"))),
+            ("category", _text((run.get("error") or {}).get("category"))),
         ]
     )
     if attempts := run.get("attempts"):

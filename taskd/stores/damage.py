@@ -11,8 +11,11 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 logger = logging.getLogger("taskd.store")
+
+QUICK_CHECK: Final = "PRAGMA quick_check(1)"
 
 
 class Examination:
@@ -26,6 +29,10 @@ class Examination:
 
     def run(self) -> str:
         """Return what is damaged; empty where nothing is found, or where it was ended early."""
+        # SQLite calls a page that the disk failed to give for once damaged, too: look again.
+        return self._found() and self._found()
+
+    def _found(self) -> str:
         try:
             address = f"{self._path.as_uri()}?mode=ro"
             db = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
@@ -43,7 +50,7 @@ class Examination:
             if not self._is_over:
                 logger.warning("the store could not be read through: %s", error)
             return ""
-        return "" if found in ([], ["ok"]) else found[0]
+        return "" if found in ([], ["ok"]) else " ".join(found[0].split())
 
     def end(self) -> None:
         """End the reading early, where it is under way; from any thread."""
@@ -51,6 +58,3 @@ class Examination:
             self._is_over = True
             if self._db is not None:
                 self._db.interrupt()
-
-
-QUICK_CHECK = "PRAGMA quick_check(1)"

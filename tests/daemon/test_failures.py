@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -208,7 +209,13 @@ def test_a_bad_name_of_an_exception_is_refused_by_add(flaky: Live) -> None:
     assert flaky.job("x")["policies"]["retry"]["retry_on"] == ["transient"]
 
 
-def test_status_answers_while_the_store_is_gone(flaky: Live) -> None:
+def test_status_answers_while_the_store_is_gone(live: Live) -> None:
+    flaky = live
+    notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notices.bind(str(live.folder / "notify"))
+    notices.settimeout(PATIENCE_S)
+    (live.folder / "flaky.py").write_text(CODE)
+    live.start(FLAKY, NOTIFY_SOCKET=str(live.folder / "notify"))
     store = Path(flaky.store.removeprefix("sqlite:///"))
     moved = store.with_name("moved.db")
     store.rename(moved)
@@ -219,6 +226,9 @@ def test_status_answers_while_the_store_is_gone(flaky: Live) -> None:
     assert daemon
     told = flaky.taskd("status")
     assert (told.returncode, "nothing starts" in told.stderr) == (0, True)
+    with notices:
+        while b"STATUS=nothing starts" not in notices.recv(4096):
+            pass  # READY=1 comes first
     moved.rename(store)
     flaky.until(lambda: flaky.client.status()["daemon"]["store_error"] is None)
     assert end(flaky, flaky.client.trigger("flaky"))["state"] == "SUCCEEDED"

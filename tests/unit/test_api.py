@@ -11,7 +11,8 @@ import pytest
 from taskd import api
 from taskd.api import Ask
 from taskd.config.entry import InvalidEntry
-from taskd.errors import Conflict, UnknownTask
+from taskd.core.messages import Key
+from taskd.errors import Conflict, KeyReused, UnknownTask
 from tests.unit.host import Host
 
 YEARLY = {"call": "os:getcwd", "cron": "0 0 1 1 *"}
@@ -167,3 +168,61 @@ def test_a_run_that_has_ended_cannot_be_stopped(host: Host) -> None:
     host.scheduler.inbox.watch(triggered["run"]["id"]).result(20)
     with pytest.raises(Conflict):
         api.stop_run(host, Ask(name=triggered["run"]["id"]))
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({}, "runs"),
+        ({"runs": []}, "runs"),
+        ({"runs": ["x"], "dead": True}, "runs"),
+        ({"runs": ["x"], "job": "a"}, "job"),
+        ({"dead": True, "older_than": "3"}, "older_than"),
+        ({"dead": True, "older_than": "9999999w"}, "older_than"),
+        ({"dead": True, "since": "yesterday"}, "since"),
+        ({"dead": True, "all": True}, "all"),
+    ],
+)
+def test_what_to_do_again_is_said_in_one_way(host: Host, body: dict[str, object], key: str) -> None:
+    assert flaws(api.retry, host, Ask(body=body)) == [key]
+
+
+def test_an_unknown_job_of_the_dead_or_of_the_journal_is_told_the_nearest(host: Host) -> None:
+    add(host, "report")
+    asked = api.events_asked(Ask(query={"job": "reprot"}))
+    askings: list[Callable[[], object]] = [
+        lambda: api.dead(host, Ask(query={"job": "reprot"})),
+        lambda: api.retry(host, Ask(body={"dead": True, "job": "reprot"})),
+        lambda: api.page_of_events(host, asked, None, None),
+        lambda: api.remove(host, Ask(name="reprot")),
+    ]
+    for ask in askings:
+        with pytest.raises(UnknownTask) as caught:
+            ask()
+        assert caught.value.nearest == "report"
+
+
+def test_a_repeat_is_answered_as_the_first_time_though_what_it_named_is_gone(host: Host) -> None:
+    add(host, "a")
+    key = Key("k", "f")
+    first = api.recognized(host, Ask(name="a", key=key))
+    assert not first.is_repeat
+    answer = api.remove(host, first)
+    again = api.recognized(host, Ask(name="a", key=key))
+    assert again.is_repeat
+    assert api.remove(host, again) == answer
+    with pytest.raises(KeyReused):
+        api.remove(host, Ask(name="a", key=Key("k", "other")))
+
+
+def test_pages_of_events_follow_one_another(host: Host) -> None:
+    for number in range(5):
+        add(host, f"j{number}")
+    asked = api.events_asked(Ask(query={"after": "1", "limit": "3"}))
+    events, after, is_end = api.page_of_events(host, asked, None, 3)
+    assert ([event.seq for event in events], after, is_end) == ([2, 3, 4], 4, False)
+    events, after, is_end = api.page_of_events(host, asked, after, None)
+    assert ([event.seq for event in events], after, is_end) == ([5], 5, True)
+    last = api.events_asked(Ask(query={"job": "j1"}))
+    events, after, is_end = api.page_of_events(host, last, None, None)
+    assert ([event.seq for event in events], after, is_end) == ([2], 5, True)

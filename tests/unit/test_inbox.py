@@ -13,7 +13,7 @@ from taskd.core.run import Origin, Run, RunState
 from taskd.core.turn import Reply
 from taskd.errors import Conflict, Stopped
 from taskd.ids import new_id
-from taskd.inbox import Inbox, Query, Stop, Watch
+from taskd.inbox import Follow, Inbox, Query, Stop, Watch
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = 20.0
@@ -131,3 +131,20 @@ def test_a_query_carries_what_to_read(inbox: Inbox) -> None:
     assert isinstance(query, Query)
     assert query.read() == 7
     assert query.answer is answer
+
+
+def test_who_follows_the_journal_is_told_once_it_is_behind_their_place(inbox: Inbox) -> None:
+    answers = [inbox.follow(after) for after in (3, 5)]
+    left = inbox.follow(3)
+    left.cancel()
+    for message in inbox.take():
+        assert isinstance(message, Follow)
+        inbox.keep_follow(message)
+    inbox.journal_grew(3)
+    assert not answers[0].done()
+    inbox.journal_grew(5)
+    assert answers[0].result(0) == 5
+    assert not answers[1].done()
+    inbox.close()
+    with pytest.raises(Stopped):
+        answers[1].result(0)

@@ -24,7 +24,7 @@ from taskd.core.run import Attempt, Outcome, Result, Run, RunId, RunState
 from taskd.core.turn import Changes, Start
 from taskd.errors import Stopped, StoreDoubtful, StoreUnavailable
 from taskd.ids import new_id
-from taskd.inbox import Inbox
+from taskd.inbox import Damaged, Inbox
 from taskd.loop import Loop
 from taskd.stores.sqlite import SqliteStore
 
@@ -392,3 +392,25 @@ def test_a_run_that_somebody_else_ended_stays_as_it_is(bench: Bench) -> None:
     again = bench.inbox.ask(Triggered(JobName("j")))
     bench.step()
     assert again.result(0), "the engine was read anew and knows that nothing runs"
+
+
+def test_nothing_is_written_to_a_store_that_is_damaged_until_a_restart(bench: Bench) -> None:
+    run = bench.start_one()
+    bench.inbox.post(Damaged("page 7 is noise"))
+    bench.executor.end(run)
+    bench.step()
+    refused = bench.inbox.ask(Added(tasks=(a_task(),)))
+    bench.step()
+    with pytest.raises(StoreUnavailable, match="page 7 is noise"):
+        refused.result(0)
+    assert "restore a backup" in bench.loop.outage.error
+    assert len(bench.executor.started) == 1
+    assert bench.run(run).state is RunState.RUNNING
+
+
+def test_a_shutdown_on_a_damaged_store_waits_for_nobody(bench: Bench) -> None:
+    bench.inbox.post(Damaged("page 7 is noise"))
+    bench.step()
+    bench.loop.stop(GRACE)
+    bench.step()
+    assert bench.loop.is_over()

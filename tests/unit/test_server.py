@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import stat
 import tempfile
@@ -15,6 +16,8 @@ import pytest
 
 from taskd.client import Client
 from taskd.core.diff import Diff
+from taskd.core.job import Call, Job, JobName
+from taskd.core.messages import Added
 from taskd.errors import (
     ApiError,
     Conflict,
@@ -168,3 +171,46 @@ def test_changes_that_wait_hold_up_no_question_and_a_reload_holds_up_no_change(
         let_go.set()
         host.reloaded.set_result(Diff((), (), (), ()))
         assert all(future.result(PATIENCE_S) for future in [*reloads, *changes])
+
+
+def test_a_reader_of_the_journal_that_makes_no_room_is_cut_off(
+    host: Host, client: Client, path: Path
+) -> None:
+    words = "w" * 8192
+    jobs = tuple(
+        Job(name=JobName(f"j{n}"), call=Call("os:getcwd"), description=words) for n in range(300)
+    )
+    host.scheduler.inbox.ask(Added(jobs=jobs)).result()
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(path))
+        slow.sendall(b"GET /v1/events?after=0&follow=1 HTTP/1.1\r\nHost: t\r\n\r\n")
+        hang_up = select.poll()
+        hang_up.register(slow, select.POLLHUP)
+        assert hang_up.poll(PATIENCE_S * 1000)
+    assert len(list(client.events(after=0))) == 300
+
+
+def test_a_repeat_says_that_it_is_one(client: Client, path: Path) -> None:
+    body = b'{"name": "a", "call": "os:getcwd"}'
+    head = b"POST /v1/jobs HTTP/1.1\r\nHost: t\r\nIdempotency-Key: k\r\nConnection: close\r\n"
+    request = head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    first, again = raw(path, request), raw(path, request)
+    assert first.startswith(b"HTTP/1.1 201 ")
+    assert again.startswith(b"HTTP/1.1 201 ")
+    assert b"Idempotency-Replayed" not in first
+    assert b"Idempotency-Replayed: true" in again
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [("after=-1", "after"), ("limit=0", "limit"), ("follow=perhaps", "follow"), ("x=1", "x")],
+)
+def test_a_wrong_question_for_events_is_refused_before_the_stream(
+    client: Client, query: str, key: str
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        list(client.stream(f"/v1/events?{query}"))
+    assert caught.value.code == "invalid"
+    problems = caught.value.problem["problems"]
+    assert isinstance(problems, list)
+    assert [problem["key"] for problem in problems] == [key]

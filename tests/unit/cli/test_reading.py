@@ -99,6 +99,83 @@ def test_the_card_of_a_run_has_its_times_its_error_and_its_attempts(
     assert "ATTEMPT  OUTCOME" in card
 
 
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"attempt": 2, "max_attempts": 5, "failures": 1}, "attempt    2 of 5"),
+        (
+            {"attempt": 4, "max_attempts": 3, "failures": 2, "crashes": 1},
+            "attempt    4; 2 of 3 failed, 1 lost",
+        ),
+        (
+            {
+                "state": "RETRYING",
+                "attempt": 2,
+                "max_attempts": 5,
+                "failures": 2,
+                "next_attempt_at": "2099-01-01T00:00:00Z",
+            },
+            f"next       2099-01-01 01:00:00 CET ({relative('2099-01-01T00:00:00Z')}), "
+            "attempt 3 of 5",
+        ),
+        (
+            {"error": {**failed_run()["error"], "category": "transient"}},
+            "category   transient",
+        ),
+        ({"retry_of": OTHER_RUN_ID}, f"retry of   {OTHER_RUN_ID}"),
+    ],
+)
+def test_the_card_of_a_run_counts_its_attempts(
+    taskd: Taskd, peer: Peer, fields: dict[str, object], line: str
+) -> None:
+    peer.answers_with("GET", f"/v1/runs/{RUN_ID}", failed_run(**fields))
+    assert line in taskd("status", RUN_ID).out.splitlines()
+
+
+def test_the_card_of_a_job_tells_how_it_is_retried_and_that_it_fails(
+    taskd: Taskd, peer: Peer
+) -> None:
+    retry = {"max_attempts": 3, "backoff": "fixed", "initial": "1s", "max_delay": "5m"}
+    policies = {"retry": {**retry, "jitter": "full"}, "pause_after_failures": 4}
+    document = job_document(policies=policies, failures_in_row=1)
+    peer.answers_with("GET", "/v1/jobs/report", document)
+    lines = taskd("status", "report").out.splitlines()
+    assert "retries   3 attempts, fixed from 1s to 5m, jitter full" in lines
+    assert "in a row  1 failure, paused after 4" in lines
+
+
+def test_status_tells_what_keeps_the_store_from_being_written(taskd: Taskd, peer: Peer) -> None:
+    peer.answers_with("GET", "/v1/status", status_document(store_error="disk full"))
+    assert "nothing starts, for nothing can be recorded: disk full" in taskd("status").err
+
+
+def test_what_to_retry_is_named_or_chosen_among_the_dead(taskd: Taskd, peer: Peer) -> None:
+    reply = {"dry_run": False, "runs": [run_document(id=OTHER_RUN_ID)], "more": True}
+    peer.answers_with("POST", "/v1/retry", reply)
+    ended = taskd("retry", RUN_ID)
+    assert (ended.status, ended.out) == (0, f"{OTHER_RUN_ID}\n")
+    assert ended.err == "1 run queued again\nthere are more: once again\n"
+    taskd("retry", "--dead", "--job", "a", "--error", "E", "--older-than", "1d", "--dry-run")
+    filters = {"job": "a", "error": "E", "older_than": "1d"}
+    assert [request.body for request in peer.requests] == [
+        {"runs": [RUN_ID]},
+        {"dead": True, "dry_run": True, **filters},
+    ]
+    for wrong in (["retry"], ["retry", RUN_ID, "--dead"], ["retry", RUN_ID, "--job", "a"]):
+        assert taskd(*wrong).status == 2
+    assert taskd("retry", "--dead", "--older-than", "3").status == 2
+
+
+def test_events_say_where_to_go_on_when_the_stream_breaks_off(taskd: Taskd, peer: Peer) -> None:
+    event = {"seq": 7, "at": "2026-01-02T03:04:05Z", "actor": "uid:0", "kind": "job.added"}
+    line = json.dumps({**event, "job": HOSTILE, "run": None, "data": {}}).encode()
+    peer.answers_raw("GET", "/v1/events", line + b"\n" + b"{half")
+    ended = taskd("events", "-f")
+    assert ended.out == f"7  2026-01-02 04:04:05 CET  job.added {HARMLESS}  by uid:0\n"
+    assert ended.status == 1
+    assert "taskd events --after 7" in ended.err
+
+
 def test_the_card_of_a_job_has_what_is_known_and_no_empty_line(taskd: Taskd, peer: Peer) -> None:
     document = job_document(state="paused", pause_reason="audit", next_due_at=None, tags=["x", "y"])
     peer.answers_with("GET", "/v1/jobs/report", document)
