@@ -120,6 +120,7 @@ def run_view(run: Run, attempts: Iterable[Attempt] = ()) -> Document:
 
 def attempt_view(attempt: Attempt) -> Document:
     """Return an ended attempt."""
+    usage = attempt.usage
     return {
         "number": attempt.number,
         "outcome": attempt.outcome.value,
@@ -128,6 +129,10 @@ def attempt_view(attempt: Attempt) -> Document:
         "node": attempt.node,
         "pid": attempt.pid,
         "error": error_view(attempt.error),
+        "peak_memory": usage.peak_memory,
+        "cpu_s": None if usage.cpu_time is None else usage.cpu_time.total_seconds(),
+        "exit_status": usage.exit_status,
+        "signal": usage.signal,
     }
 
 

@@ -132,9 +132,32 @@ def end_frame(end: End) -> Frame:
     }
 
 
+def _check_types(frame: Frame) -> None:
+    """Refuse values of other types. Raises TypeError, KeyError."""
+    error = {} if frame["error"] is None else dict(frame["error"])
+    category = error.pop("category", None)
+    text, is_repr = frame["result"] or ("", False)
+    texts = [frame["reason"], *frame["classes"], *error.values(), category or "", text]
+    numbers = [frame[key] or 0 for key in ("retry_after", "peak_memory", "cpu_time")]
+    for kind, found in ((str, texts), (bool, [frame["wants_retry"], is_repr]), (int, numbers)):
+        for value in found:
+            if type(value) is not kind or (kind is int and not 0 <= value < 2**62):
+                raise TypeError(f"found {value!r}")
+    for value in texts:
+        value.encode()
+
+
 def end_from(frame: Frame) -> End:
-    """Return how an attempt ended. Raises Broken."""
+    """Return how an attempt ended.
+
+    The callable has the worker's end of the connection in its process too: what the store could not
+    take must not get there.
+
+    Raises:
+        Broken: It is not as `end_frame` makes it.
+    """
     try:
+        _check_types(frame)
         after, cpu, result, error = (
             frame[key] for key in ("retry_after", "cpu_time", "result", "error")
         )
@@ -151,5 +174,5 @@ def end_from(frame: Frame) -> End:
                 cpu_time=None if cpu is None else cpu * MICROSECOND,
             ),
         )
-    except (KeyError, TypeError, ValueError) as fault:
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise Broken(str(fault)) from fault
