@@ -22,6 +22,7 @@ LONGEST: Final = 256 * 1024 * 1024
 """Bytes of a frame. A result is up to 16 Mi characters, and six bytes each where JSON escapes them,
 twice over where it is text within text."""
 CHUNK: Final = 256 * 1024
+MOST: Final = 2**62  # of what is counted: it is in the store as 64 bits
 
 Frame = dict[str, Any]
 
@@ -138,13 +139,15 @@ def _check_types(frame: Frame) -> None:
     category = error.pop("category", None)
     text, is_repr = frame["result"] or ("", False)
     texts = [frame["reason"], *frame["classes"], *error.values(), category or "", text]
-    numbers = [frame[key] or 0 for key in ("retry_after", "peak_memory", "cpu_time")]
-    for kind, found in ((str, texts), (bool, [frame["wants_retry"], is_repr]), (int, numbers)):
-        for value in found:
-            if type(value) is not kind or (kind is int and not 0 <= value < 2**62):
-                raise TypeError(f"found {value!r}")
     for value in texts:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} is no text")
         value.encode()
+    for key in ("retry_after", "peak_memory", "cpu_time"):
+        if type(number := frame[key] or 0) is not int or not 0 <= number < MOST:
+            raise TypeError(f"{key} {number!r}")
+    if not isinstance(frame["wants_retry"], bool) or not isinstance(is_repr, bool):
+        raise TypeError("it is neither true nor false")
 
 
 def end_from(frame: Frame) -> End:

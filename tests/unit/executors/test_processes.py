@@ -61,6 +61,25 @@ def test_a_worker_that_dies_fails_its_attempt_alone_and_at_once(
     assert bench.end(other).run == other
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "garbage that begins with a length",
+        {"is": "end"},
+        {"is": "ask", "ticket": 1},
+        {"is": "ask", "ticket": 1, "checkpoint": 5},
+        {"is": "progress", "at": 1},
+        {"is": "nonsense"},
+        {},
+    ],
+)
+def test_a_worker_that_breaks_its_word_is_replaced(bench: Bench, frame: object) -> None:
+    error = call(bench, "lie", frame).error
+    assert error is not None
+    assert error.message.startswith("the worker broke its word")
+    assert call(bench, "give", "value").outcome is Outcome.SUCCEEDED
+
+
 def test_memory_over_the_limit_fails_the_attempt(bench: Bench) -> None:
     end = call(bench, "eat", 600, max_memory=512 * MIB)
     assert end.error is not None
