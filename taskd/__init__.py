@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from taskd.errors import Cancel as Cancel
     from taskd.errors import ConfigError as ConfigError
     from taskd.errors import Conflict as Conflict
+    from taskd.errors import Interrupted as Interrupted
     from taskd.errors import InvalidJob as InvalidJob
     from taskd.errors import NoDaemon as NoDaemon
     from taskd.errors import NotImportable as NotImportable
+    from taskd.errors import ProcessDied as ProcessDied
     from taskd.errors import Retry as Retry
     from taskd.errors import Stopped as Stopped
     from taskd.errors import StoreError as StoreError
@@ -40,11 +42,13 @@ _HOMES = {
     "ConfigError": "taskd.errors",
     "Conflict": "taskd.errors",
     "FailurePolicy": "taskd.core.retry",
+    "Interrupted": "taskd.errors",
     "InvalidJob": "taskd.errors",
     "NoDaemon": "taskd.errors",
     "NotImportable": "taskd.errors",
     "OneTime": "taskd.task",
     "Periodic": "taskd.task",
+    "ProcessDied": "taskd.errors",
     "Retry": "taskd.errors",
     "RetryPolicy": "taskd.core.retry",
     "Scheduler": "taskd.scheduler",

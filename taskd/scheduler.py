@@ -91,13 +91,9 @@ class Scheduler(AsyncTwins):
         self.store_path = self._store.path
 
     def _make_executor(self, state: Path | None, captures: bool, inbox: Inbox) -> Executors:
+        clock, kinds = self.clock.now, self._categories
         self.executor = Executors(
-            inbox,
-            self.clock.now,
-            self.objects,
-            state,
-            captures=captures,
-            categories=self._categories,
+            inbox, clock, self.objects, state, captures=captures, categories=kinds
         )
         return self.executor
 

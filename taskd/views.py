@@ -209,6 +209,7 @@ def _under_way(run: Run) -> Document:
 
 def attempt_view(attempt: Attempt) -> Document:
     """Return an ended attempt."""
+    usage = attempt.usage
     return {
         "number": attempt.number,
         "outcome": attempt.outcome.value,
@@ -218,6 +219,10 @@ def attempt_view(attempt: Attempt) -> Document:
         "pid": attempt.pid,
         "fence": attempt.fence,
         "error": error_view(attempt.error),
+        "peak_memory": usage.peak_memory,
+        "cpu_s": None if usage.cpu_time is None else usage.cpu_time.total_seconds(),
+        "exit_status": usage.exit_status,
+        "signal": usage.signal,
     }
 
 

@@ -22,6 +22,7 @@ from typing import Final
 
 from taskd.core.run import Usage
 from taskd.executors import groups
+from taskd.executors.outputs import make_private
 
 CHUNK: Final = 64 * 1024  # bytes: what a pipe holds
 KIB: Final = 1024
@@ -57,7 +58,7 @@ class Nursery:
             if not self._has_begun:
                 self._has_begun = True
                 if self.folder is not None:
-                    self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    make_private(self.folder)
                 threading.Thread(target=self._serve, name="taskd-nursery", daemon=True).start()
             made = Future[Child]()
             self._plans.put((plan, made))

@@ -65,7 +65,6 @@ class Commands:
         self._reports = reports
         self._nursery = nursery
         self._running: dict[RunId, _Attempt] = {}
-        self._is_closed = False
         self.leaked = 0
 
     def start(self, start: Start) -> None:
@@ -94,7 +93,6 @@ class Commands:
 
     def close(self) -> None:
         """Kill what still runs: it was handed back, and may be attempted again."""
-        self._is_closed = True
         for attempt in list(self._running.values()):
             attempt.interrupt(3)
 

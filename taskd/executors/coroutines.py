@@ -37,7 +37,6 @@ class Coroutines:
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
         self._running: dict[RunId, _Attempt] = {}
-        self._is_closed = False
         self.leaked = 0
 
     def start(self, start: Start) -> None:

@@ -22,6 +22,7 @@ LONGEST: Final = 256 * 1024 * 1024
 """Bytes of a frame. A result is up to 16 Mi characters, and six bytes each where JSON escapes them,
 twice over where it is text within text."""
 CHUNK: Final = 256 * 1024
+MOST: Final = 2**62  # of what is counted: it is in the store as 64 bits
 
 Frame = dict[str, Any]
 
@@ -132,9 +133,34 @@ def end_frame(end: End) -> Frame:
     }
 
 
+def _check_types(frame: Frame) -> None:
+    """Refuse values of other types. Raises TypeError, KeyError."""
+    error = {} if frame["error"] is None else dict(frame["error"])
+    category = error.pop("category", None)
+    text, is_repr = frame["result"] or ("", False)
+    texts = [frame["reason"], *frame["classes"], *error.values(), category or "", text]
+    for value in texts:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} is no text")
+        value.encode()
+    for key in ("retry_after", "peak_memory", "cpu_time"):
+        if type(number := frame[key] or 0) is not int or not 0 <= number < MOST:
+            raise TypeError(f"{key} {number!r}")
+    if not isinstance(frame["wants_retry"], bool) or not isinstance(is_repr, bool):
+        raise TypeError("it is neither true nor false")
+
+
 def end_from(frame: Frame) -> End:
-    """Return how an attempt ended. Raises Broken."""
+    """Return how an attempt ended.
+
+    The callable has the worker's end of the connection in its process too: what the store could not
+    take must not get there.
+
+    Raises:
+        Broken: It is not as `end_frame` makes it.
+    """
     try:
+        _check_types(frame)
         after, cpu, result, error = (
             frame[key] for key in ("retry_after", "cpu_time", "result", "error")
         )
@@ -151,5 +177,5 @@ def end_from(frame: Frame) -> End:
                 cpu_time=None if cpu is None else cpu * MICROSECOND,
             ),
         )
-    except (KeyError, TypeError, ValueError) as fault:
+    except (KeyError, TypeError, ValueError, OverflowError) as fault:
         raise Broken(str(fault)) from fault

@@ -1,8 +1,8 @@
 """Groups: the process groups that attempts run in, noted on the disk for the case of a crash.
 
 Each process that is made for attempts leads a group of its own, and notes it before it does
-anything else. A daemon that was killed cannot end the groups that it leaves; the next one finds
-the notes and does, before it claims anything.
+anything else (launch.py). A daemon that was killed cannot end the groups that it leaves; the next
+one finds the notes and does, before it claims anything.
 """
 
 from __future__ import annotations
@@ -27,14 +27,6 @@ def started_ticks(pid: int) -> int | None:
     except OSError:
         return None
     return int(stat.rpartition(")")[2].split()[STARTED])
-
-
-def note(folder: Path, mark: str) -> None:
-    """Note the group of the calling process, its leader."""
-    pid = os.getpid()
-    text = f"{pid} {started_ticks(pid)} {_boot()} {mark}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / str(pid)).write_text(text)
 
 
 def kill(group: int, number: int) -> None:

@@ -71,7 +71,7 @@ class Output:
 
     def _next_segment(self) -> None:
         if self._file is None and self._segment == 0 and self._left:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             _write_limit(self._folder / self._name, self._head, self._piece)
         else:
             self._segment += 1
@@ -156,6 +156,13 @@ class Outputs:
         return self.folder / run[:BUCKET] / run
 
 
+def make_private(folder: Path) -> None:
+    """Make a directory, and those above it that are missing, for their owner alone."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def left_out_marker(count: int) -> str:
     """Return the line that stands for `count` bytes that are not kept."""
     return f"\n... {count} bytes left out ...\n"
@@ -172,7 +179,12 @@ def _segments(path: Path) -> list[int]:
 
 
 def _write_limit(path: Path, head: int, piece: int) -> None:
-    path.with_name(f"{path.name}.sizes").write_text(f"{head} {piece}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path.with_name(f"{path.name}.sizes"), flags, 0o600)
+    try:
+        os.write(descriptor, f"{head} {piece}".encode())
+    finally:
+        os.close(descriptor)
 
 
 def _read_limit(path: Path) -> tuple[int, int] | None:

@@ -8,36 +8,27 @@ return, which the daemon would have to unpickle, and knows no groups and no limi
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-import socket
-import sys
 import threading
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from taskd.core.messages import AnyRequest, Checkpointed, Marked
-from taskd.core.run import RunId, Usage
+from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.errors import ProcessDied, TaskdError
 from taskd.executors.call import End, failed
-from taskd.executors.child import Child, Nursery, Plan, drain, ending
-from taskd.executors.current_run import Progress, RunContext
-from taskd.executors.frames import Broken, Frame, Reader, encode, end_from, start_frame
-from taskd.executors.groups import BOOT, MARK
+from taskd.executors.child import Child, Nursery, drain, ending
+from taskd.executors.current_run import CHECKPOINT_LIMIT, Progress, RunContext
+from taskd.executors.frames import Broken, Frame, end_from, start_frame
 from taskd.executors.reports import Reports
-from taskd.executors.worker import STACKS_SIGNAL
+from taskd.executors.worker_handle import WorkerHandle
 
 ATTEMPTS: Final = 500  # of one worker: what leaks in a process ends with it
 IDLE_S: Final = 60.0  # a worker that nobody needed for so long ends
-STACKS_MS: Final = 200  # for the stacks of a worker that is to be killed
-CODE: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3])['sys_path']; "
-    "from taskd.executors.worker import boot; boot()"
-)
 
 
 class Processes:
@@ -158,78 +149,6 @@ class _Attempt:
                 self.child.signal(signal.SIGKILL)
 
 
-class _Worker:
-    """The daemon's end of a worker process."""
-
-    def __init__(self, nursery: Nursery, generation: int) -> None:
-        self.generation = generation
-        self.attempts = 0
-        self.is_ready = False
-        self.connection, theirs = socket.socketpair()
-        self.output, printed = os.pipe2(os.O_CLOEXEC)
-        self.stacks, written = os.pipe2(os.O_CLOEXEC)
-        folder, mark = nursery.folder, nursery.mark()
-        orders = {
-            "sys_path": sys.path,
-            "parent": os.getpid(),
-            "note": None if folder is None else str(folder),
-            "text": f"{BOOT.read_text().strip() if BOOT.exists() else '-'} {mark}",
-        }
-        descriptors = [str(theirs.fileno()), str(written)]
-        argv = [sys.executable, "-P", "-c", CODE, *descriptors, json.dumps(orders)]
-        try:
-            environment = {**os.environ, MARK: mark}
-            keep = (theirs.fileno(), written)
-            self.child = nursery.raise_child(Plan(argv, environment, printed, keep))
-        except BaseException:
-            self._close_files()
-            raise
-        finally:
-            theirs.close()
-            os.close(printed)
-            os.close(written)
-        self.reader = Reader(self.connection)
-        for descriptor in (self.output, self.stacks):
-            os.set_blocking(descriptor, False)
-
-    def send(self, frame: Frame) -> None:
-        """Tell the worker; one that has died is not told any more."""
-        try:
-            self.connection.sendall(encode(frame))
-        except OSError:
-            return
-
-    def has_ended(self) -> bool:
-        poll = select.poll()
-        poll.register(self.child.pidfd, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def take_stack(self) -> str:
-        """Have the worker tell where it is, within `STACKS_MS`."""
-        if not self.is_ready:
-            return ""
-        self.child.signal_leader(STACKS_SIGNAL)
-        poll, told = select.poll(), b""
-        poll.register(self.stacks, select.POLLIN)
-        while poll.poll(STACKS_MS if not told else STACKS_MS // 10) and (
-            data := drain(self.stacks)
-        ):
-            told += data
-        return told.decode(errors="backslashreplace")
-
-    def end(self) -> Usage:
-        """Kill the whole group and return how the worker ended."""
-        self.child.signal(signal.SIGKILL)
-        usage = self.child.reap()
-        self._close_files()
-        return usage
-
-    def _close_files(self) -> None:
-        self.connection.close()
-        os.close(self.output)
-        os.close(self.stacks)
-
-
 class _Keeper:
     """A thread that has a worker, or makes one, and takes one attempt after another through it."""
 
@@ -238,7 +157,7 @@ class _Keeper:
         self._processes = processes
         self._reports = reports
         self._nursery = nursery
-        self._worker: _Worker | None = None
+        self._worker: WorkerHandle | None = None
         threading.Thread(target=self._serve, name="taskd-process", daemon=True).start()
 
     def _serve(self) -> None:
@@ -268,10 +187,6 @@ class _Keeper:
             categories = dict(self._reports.categories)
             worker.send(start_frame(attempt.start, categories))
             return _Following(worker, attempt, bell, self._reports).end()
-        except Broken as fault:
-            self._let_go()
-            error = ProcessDied(f"the worker broke its word: {fault}")
-            return failed(error, self._reports.categories)
         except Died:
             self._worker = None
             usage = worker.end()
@@ -279,10 +194,15 @@ class _Keeper:
             if usage.signal == "SIGXCPU":
                 words += ", for it used more than max_cpu_time"
             return replace(failed(ProcessDied(words), self._reports.categories), usage=usage)
+        # Broken, mostly: nobody knows what the worker does.
+        except Exception as fault:  # noqa: BLE001
+            self._let_go()
+            error = ProcessDied(f"the worker broke its word: {fault!r}")
+            return failed(error, self._reports.categories)
         finally:
             attempt.close()
 
-    def _fresh(self) -> _Worker:
+    def _fresh(self) -> WorkerHandle:
         """Return a worker that lives and has the code of now."""
         worker, generation = self._worker, self._processes.generation
         is_old = worker is not None and (
@@ -290,7 +210,7 @@ class _Keeper:
         )
         if worker is None or is_old:
             self._let_go()
-            worker = self._worker = _Worker(self._nursery, generation)
+            worker = self._worker = WorkerHandle(self._nursery, generation)
         return worker
 
     def _let_go(self) -> None:
@@ -306,7 +226,9 @@ class Died(Exception):
 class _Following:
     """One attempt in a worker, from its start to its end or the worker's."""
 
-    def __init__(self, worker: _Worker, attempt: _Attempt, bell: int, reports: Reports) -> None:
+    def __init__(
+        self, worker: WorkerHandle, attempt: _Attempt, bell: int, reports: Reports
+    ) -> None:
         self._worker = worker
         self._attempt = attempt
         self._bell = bell
@@ -377,10 +299,13 @@ class _Following:
     def _answer(self, frame: Frame) -> Frame:
         run, ticket = self._attempt.start.run, frame.get("ticket")
         asked: AnyRequest
+        told = frame.get("checkpoint", frame.get("mark"))
+        if not isinstance(told, str) or len(told) > CHECKPOINT_LIMIT:
+            raise Broken(f"it asked for {type(told).__name__}")
         if "checkpoint" in frame:
-            asked = Checkpointed(run.id, run.attempt, frame["checkpoint"])
+            asked = Checkpointed(run.id, run.attempt, told)
         else:
-            asked = Marked(run.id, run.attempt, self._attempt.context.scope, frame["mark"])
+            asked = Marked(run.id, run.attempt, self._attempt.context.scope, told)
         try:
             return {"is": "reply", "ticket": ticket, "value": self._reports.ask(asked)}
         except TaskdError as error:

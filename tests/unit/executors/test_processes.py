@@ -17,7 +17,7 @@ import pytest
 from taskd.core.execution import Executor
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Outcome
-from taskd.executors import groups
+from taskd.executors import groups, processes
 from tests.unit.executors.bench import SOON, Bench
 from tests.unit.executors.test_conformance import appears, eventually
 
@@ -59,6 +59,25 @@ def test_a_worker_that_dies_fails_its_attempt_alone_and_at_once(
     assert call(bench, "give", "value").outcome is Outcome.SUCCEEDED
     bench.executors.interrupt(other, 1)
     assert bench.end(other).run == other
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "garbage that begins with a length",
+        {"is": "end"},
+        {"is": "ask", "ticket": 1},
+        {"is": "ask", "ticket": 1, "checkpoint": 5},
+        {"is": "progress", "at": 1},
+        {"is": "nonsense"},
+        {},
+    ],
+)
+def test_a_worker_that_breaks_its_word_is_replaced(bench: Bench, frame: object) -> None:
+    error = call(bench, "lie", frame).error
+    assert error is not None
+    assert error.message.startswith("the worker broke its word")
+    assert call(bench, "give", "value").outcome is Outcome.SUCCEEDED
 
 
 def test_memory_over_the_limit_fails_the_attempt(bench: Bench) -> None:
@@ -132,6 +151,17 @@ def test_a_worker_is_kept_warm_until_the_code_changes(bench: Bench) -> None:
 
 def test_an_idle_executor_has_no_thread_and_no_process(bench: Bench, tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
+
+
+def test_a_worker_that_nobody_needs_ends_and_loses_no_attempt_by_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "IDLE_S", 0.02)
+    pid = result(call(bench, "who"))[-1]  # type: ignore[index]
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    monkeypatch.setattr(processes, "IDLE_S", 0.0005)  # as short as what lies between two attempts
+    for _ in range(15):
+        assert call(bench, "give", "value").outcome is Outcome.SUCCEEDED
 
 
 # -- the death of the daemon ---------------------------------------------------------------------

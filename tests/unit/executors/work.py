@@ -127,6 +127,19 @@ def pour(lines: int) -> None:
         print(line)
 
 
+def lie(frame: object) -> None:
+    """Say something to the daemon that no worker would."""
+    import gc
+
+    from taskd.executors.frames import encode
+    from taskd.executors.worker import Worker
+
+    (worker,) = (one for one in gc.get_objects() if isinstance(one, Worker))
+    data = frame.encode() if isinstance(frame, str) else encode(frame)  # type: ignore[arg-type]
+    worker._connection.sendall(data)
+    threading.Event().wait()
+
+
 def die(how: str) -> None:
     match how:
         case "segfault":
