@@ -104,9 +104,9 @@ class Client:
         """Forget an added job; its history stays."""
         return cast(Document, self.request("DELETE", _job_path(name)))
 
-    def stop_job(self, name: str, reason: str | None = None) -> Document:
+    def stop_job(self, name: str, reason: str | None = None, force: bool = False) -> Document:
         """End the schedule and the runs of a job."""
-        return self._post(_job_path(name, "stop"), reason=reason)
+        return self._post(_job_path(name, "stop"), reason=reason, force=force or None)
 
     def pause(self, name: str, reason: str | None = None, until: str | None = None) -> Document:
         """Hold a job, until the RFC 3339 instant `until` where one is given."""
@@ -158,9 +158,14 @@ class Client:
         """One run with its attempts."""
         return cast(Document, self.request("GET", _run_path(run)))
 
-    def stop_run(self, run: str, reason: str | None = None) -> Document:
+    def logs(self, run: str, attempt: int | None = None, after: int | None = None) -> Document:
+        """A piece of what an attempt printed, by default the latest, from byte `after` on."""
+        query: Query = {"attempt": attempt, "after": after}
+        return cast(Document, self.request("GET", _run_path(run, "logs"), query=query))
+
+    def stop_run(self, run: str, reason: str | None = None, force: bool = False) -> Document:
         """End one run and give it in the state that was really reached."""
-        return self._post(_run_path(run, "stop"), reason=reason)
+        return self._post(_run_path(run, "stop"), reason=reason, force=force or None)
 
     def dead(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Final
 
 from taskd.core.ports import Clock, Keep, Pruned, Store
-from taskd.core.run import MICROSECOND
+from taskd.core.run import MICROSECOND, RunId
 from taskd.core.zones import EPOCH
 from taskd.errors import StoreError
 
@@ -27,11 +28,17 @@ LARGEST_BATCH: Final = 2000
 class Housekeeper:
     """Sweeps the store every hour, and whenever it is asked to. The loop's thread calls it.
 
-    It begins a sweep when the loop is awake in any case: where nothing happens nothing grows. It
+    `forget` is told of the runs that are gone: it must return at once. It begins a sweep when the loop is awake in any case: where nothing happens nothing grows. It
     waits a day when the wall clock has jumped forward, which makes everything look old.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        forget: Callable[[Sequence[RunId]], None] = lambda _: None,
+    ) -> None:
+        self._forget = forget
         self._store = store
         self._clock = clock
         self._due = clock.elapsed() + FIRST.total_seconds()
@@ -69,6 +76,8 @@ class Housekeeper:
         elif took < LONGEST_STEP_S / 4:
             self._batch = min(LARGEST_BATCH, self._batch * 2)
         self._pruned += step
+        if step.gone:
+            self._forget(step.gone)
         self._is_under_way = step.goes_on
         if step:
             pause = timedelta(0) if self._asked else PAUSE

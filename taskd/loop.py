@@ -46,12 +46,12 @@ class Loop:
         on_outage: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.outage = Outage(on_outage)
-        self._house = Housekeeper(store, clock)
         self._store = store
         self._clock = clock
         self._wakeup = clock.wakeup()
         self.inbox = Inbox(self._wakeup)
         self._executor = executor(self.inbox)
+        self._house = Housekeeper(store, clock, self._executor.forget)
         self._turns = Turns(
             store=store,
             clock=clock,

@@ -66,6 +66,7 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("GET", "/v1/next", api.next_due, HTTPStatus.OK),
     ("GET", "/v1/runs", api.runs, HTTPStatus.OK),
     ("GET", "/v1/runs/{name}", api.run, HTTPStatus.OK),
+    ("GET", "/v1/runs/{name}/logs", api.logs, HTTPStatus.OK),
     ("POST", "/v1/runs/{name}/stop", api.stop_run, HTTPStatus.OK),
     ("GET", "/v1/dead", api.dead, HTTPStatus.OK),
     ("POST", "/v1/retry", api.retry, HTTPStatus.OK),

@@ -13,6 +13,7 @@ from taskd.api.defining import (
     trigger,
 )
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
+from taskd.api.output import logs
 from taskd.api.reading import dead, job, next_due, ping, run, runs, status, wait_s, why
 from taskd.api.rerunning import dismiss, retry, stop_run
 
@@ -25,6 +26,7 @@ __all__ = [
     "dismiss",
     "events_asked",
     "job",
+    "logs",
     "next_due",
     "page_of_events",
     "pause_all",

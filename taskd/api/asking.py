@@ -117,10 +117,16 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class StopBody(Body):
+class ReasonBody(Body):
     """Why."""
 
     reason: Annotated[str, Field(max_length=1000)] = ""
+
+
+class StopBody(ReasonBody):
+    """Why, and whether to ask first."""
+
+    force: bool = False
 
 
 def parse(model: type[M], values: Mapping[str, object]) -> M:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator
 
-from taskd.api.asking import Ask, Body, Host, StopBody, do, invalid, moment, parse
+from taskd.api.asking import Ask, Body, Host, ReasonBody, StopBody, do, invalid, moment, parse
 from taskd.api.reading import job as job_now
 from taskd.config.entry import InvalidEntry, job_from_entry
 from taskd.config.probe import probe
@@ -63,7 +63,7 @@ def remove(host: Host, ask: Ask) -> object:
 def stop_job(host: Host, ask: Ask) -> object:
     """End a job's schedule and its runs."""
     body = parse(StopBody, ask.body)
-    request = JobStopped(JobName(ask.name), body.reason)
+    request = JobStopped(JobName(ask.name), body.reason, body.force)
     record, ended = cast("tuple[JobRecord, tuple[Run, ...]]", do(host, ask, request))
     return {
         "job": record.job.name,
@@ -121,7 +121,7 @@ def _names(records: object) -> list[str]:
     return [record.job.name for record in cast("tuple[JobRecord, ...]", records)]
 
 
-class _PauseBody(StopBody):
+class _PauseBody(ReasonBody):
     until: str | None = None
 
 

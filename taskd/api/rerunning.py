@@ -26,7 +26,7 @@ MOST_RETRIED: Final = 1000
 def stop_run(host: Host, ask: Ask) -> object:
     """End one run, and return it in the state really reached."""
     body = parse(StopBody, ask.body)
-    do(host, ask, RunStopped(RunId(ask.name), body.reason))
+    do(host, ask, RunStopped(RunId(ask.name), body.reason, body.force))
     return run_now(host, ask)
 
 

@@ -36,6 +36,7 @@ def remove(job: JobName, json: Json = False, curl: Curl = False) -> None:
 @app.command(epilog='Example: taskd stop feed --reason "the source is gone"')
 def stop(
     job_or_run: Annotated[str, typer.Argument(metavar="JOB|RUN")],
+    force: Annotated[bool, typer.Option("--force", help="Make it end; do not ask first.")] = False,
     reason: Reason = None,
     json: Json = False,
     curl: Curl = False,
@@ -47,14 +48,14 @@ def stop(
     daemon = client(curl)
     if looks_like_run(job_or_run):
         try:
-            run = daemon.stop_run(job_or_run, reason)
+            run = daemon.stop_run(job_or_run, reason, force)
         except ApiError as error:
             if error.code != "unknown_run":
                 raise
         else:
             _stopped([run], run, json=json)
             return
-    reply = daemon.stop_job(job_or_run, reason)
+    reply = daemon.stop_job(job_or_run, reason, force)
     if not json:
         put(f"{job_or_run} {reply['state']}")
     _stopped(reply["runs"], reply, json=json)

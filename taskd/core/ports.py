@@ -17,11 +17,15 @@ Keep: TypeAlias = Callable[[str | None], tuple[timedelta, timedelta]]
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many runs and events were forgotten; it is true while there is more to look at."""
+    """How many runs and events were forgotten; it is true while there is more to look at.
+
+    `gone` are the runs of one step; a sum of steps does not name them.
+    """
 
     runs: int = 0
     events: int = 0
     goes_on: bool = True
+    gone: tuple[RunId, ...] = ()
 
     def __bool__(self) -> bool:
         return self.goes_on
@@ -160,6 +164,10 @@ class Executor(Protocol):
     @property
     def leaked(self) -> int:
         """How many attempts were given up and have not ended."""
+        ...
+
+    def forget(self, runs: Sequence[RunId]) -> None:
+        """Let go of what is kept of runs that are in the store no more; returns at once."""
         ...
 
     def stopping(self) -> None:

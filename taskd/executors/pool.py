@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -117,6 +117,12 @@ class Executors:
         for executor in list(self._made.values()):
             executor.interrupt(run, stage)
         crash_point("interrupt.after")
+
+    def forget(self, runs: Sequence[RunId]) -> None:
+        """Delete what runs printed, in a thread that nobody waits for."""
+        if self.outputs is not None:
+            delete = threading.Thread(target=self.outputs.delete, args=(runs,), daemon=True)
+            delete.start()
 
     def stopping(self) -> None:
         """Set `current_run.stopping` of every running attempt."""

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from taskd.core.ports import Keep, Pruned
-from taskd.core.run import MICROSECOND, RunState, microseconds
+from taskd.core.run import MICROSECOND, RunId, RunState, microseconds
 from taskd.stores.chain import CUT, Cut, Head, read_cut
 from taskd.stores.events import TASKD, event_from, to_json
 from taskd.stores.journal import Key, made, read_row
@@ -87,7 +87,7 @@ class Retention:
         old = [row["id"] for row in found if _is_old(row, at, keep)]
         _forget(transaction, at, runs=old)
         self._run = found[-1]["id"] if len(found) == batch else None
-        return Pruned(runs=len(old))
+        return Pruned(runs=len(old), gone=tuple(map(RunId, old)))
 
     def _sweep_skips(
         self, transaction: Transaction, at: int, keep: Keep, batch: int, *, after: tuple[str, int]

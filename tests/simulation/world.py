@@ -97,6 +97,9 @@ class ScriptedExecutor:
             soon = timedelta(seconds=self._world.random.randint(0, 30))
             self._end_after(soon, run, self.running[run], Outcome.CANCELLED)
 
+    def forget(self, runs: Sequence[RunId]) -> None:
+        pass
+
     def stopping(self) -> None:
         pass
 

@@ -28,7 +28,8 @@ class House:
     def __init__(self, path: Path) -> None:
         self.clock = FakeClock(START + 30 * DAY)
         self.store = SqliteStore(path)
-        self.keeper = Housekeeper(self.store, self.clock)
+        self.gone: list[str] = []
+        self.keeper = Housekeeper(self.store, self.clock, self.gone.extend)
 
     def fill(self, runs: int) -> None:
         old = [
@@ -85,6 +86,7 @@ def test_a_sweep_is_many_small_steps_with_room_for_others_between_them(house: Ho
     assert left > timedelta(0)
     assert house.steps() > 1
     assert house.kept == 0
+    assert len(set(house.gone)) == len(house.gone) == 500
 
 
 def test_whoever_asks_is_told_when_all_is_done(house: House) -> None:
