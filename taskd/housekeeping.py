@@ -28,8 +28,9 @@ LARGEST_BATCH: Final = 2000
 class Housekeeper:
     """Sweeps the store every hour, and whenever it is asked to. The loop's thread calls it.
 
-    `forget` is told of the runs that are gone: it must return at once. It begins a sweep when the loop is awake in any case: where nothing happens nothing grows. It
-    waits a day when the wall clock has jumped forward, which makes everything look old.
+    `forget` is told of the runs that are gone: it must return at once. A sweep begins when the loop
+    is awake in any case: where nothing happens nothing grows. It waits a day when the wall clock
+    has jumped forward, which makes everything look old.
     """
 
     def __init__(

@@ -170,6 +170,8 @@ def run_view(run: Run, attempts: Iterable[Attempt] = ()) -> Document:
         "origin": run.origin.value,
         "state": run.state.value,
         "stopping": run.stopping,
+        "timed_out": run.timed_out,
+        "abandoned": run.abandoned,
         "reason": run.reason or None,
         "scheduled_at": rfc3339(run.scheduled_at),
         "queued_at": rfc3339(run.queued_at),
