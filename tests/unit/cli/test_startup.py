@@ -27,7 +27,7 @@ VERBS = (
         "next",
         "why",
     ),
-    *("runs", "result", "error", "wait", "explain", "reload", "shutdown", "ping"),
+    *("runs", "result", "error", "logs", "wait", "explain", "reload", "shutdown", "ping"),
     *("dead", "retry", "dismiss", "events", "verify", "backup", "prune"),
 )
 
