@@ -15,10 +15,13 @@ from taskd.core.job import JobName, Source
 from taskd.core.messages import (
     Added,
     AnyRequest,
+    Dismissed,
     JobRemoved,
     JobStopped,
+    Key,
     Paused,
     Resumed,
+    Retried,
     RunStopped,
     Task,
     Triggered,
@@ -26,7 +29,8 @@ from taskd.core.messages import (
 from taskd.core.run import RunId
 from taskd.core.schedule import At, Every, Mode, Schedule
 from tests.simulation.journal import histories, is_path
-from tests.simulation.script import CALL, START, cron, job
+from tests.simulation.script import CALL, START, cron, job, policies
+from tests.simulation.store import Failure
 from tests.simulation.witness import SAME_FILE
 from tests.simulation.world import World
 
@@ -49,7 +53,7 @@ class AnyHistory(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="taskd-"))
-        jobs = [job(name, schedule) for name, schedule in SCHEDULES.items()]
+        jobs = [job(name, schedule, unit=10 * SECOND) for name, schedule in SCHEDULES.items()]
         self.world = World(self.folder / "taskd.db", START, seed=1, jobs=jobs, workers=2)
         self.world.longest = 60 * SECOND
         self.world.settle()
@@ -88,7 +92,8 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(schedule=schedules)
     def add(self, schedule: Schedule | None) -> None:
         if not isinstance(schedule, At):  # what ran of it would be due again
-            self.ask(Added(jobs=(job("extra", schedule, source=Source.CLI),)))
+            extra = job("extra", schedule, source=Source.CLI, unit=10 * SECOND)
+            self.ask(Added(jobs=(extra,)))
 
     @rule()
     def remove(self) -> None:
@@ -99,7 +104,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.tasks += 20
         due_at = self.world.clock.now() + time
         ids = (RunId(f"task-{self.tasks + n:04}") for n in range(20))
-        self.ask(Added(tasks=tuple(Task(id, CALL, due_at) for id in ids)))
+        failures = policies(SECOND)
+        tasks = (Task(id, CALL, due_at, failure=failures[n % 8]) for n, id in enumerate(ids))
+        self.ask(Added(tasks=tuple(tasks)))
 
     @rule(name=names, schedule=schedules, enabled=st.booleans())
     def edit(self, name: JobName, schedule: Schedule | None, enabled: bool) -> None:
@@ -116,13 +123,29 @@ class AnyHistory(RuleBasedStateMachine):
             self.world.load_file(SAME_FILE)
             self.world.settle()
 
-    @rule(points=st.integers(0, 4))
+    @rule(dead_only=st.booleans())
+    def retry(self, dead_only: bool) -> None:
+        dead = self.world.witness.dead
+        self.ask(Retried(runs=(*dead[-2:], *self.world.witness.live[:1]), dead_only=dead_only))
+        self.ask(Retried(runs=tuple(dead[-2:]), dead_only=dead_only))
+
+    @rule()
+    def dismiss(self) -> None:
+        self.ask(Dismissed(runs=tuple(self.world.witness.dead[:1])))
+
+    @rule(name=names, key=st.sampled_from("123"), body=st.sampled_from("12"))
+    def ask_with_a_key(self, name: JobName, key: str, body: str) -> None:
+        text = f"key-{key}"
+        fingerprint = f"{name} {body}"
+        self.ask(Triggered(job=name, key=Key(text, fingerprint), actor=text))
+
+    @rule(points=st.integers(0, 40))
     def crash_soon(self, points: int) -> None:
         self.world.crash_soon(points)
 
-    @rule(is_written=st.lists(st.booleans(), min_size=1, max_size=3))
-    def fail_commits(self, is_written: list[bool]) -> None:
-        self.world.fail_commits(is_written)
+    @rule(failures=st.lists(st.sampled_from(Failure), min_size=1, max_size=3))
+    def fail_commits(self, failures: list[Failure]) -> None:
+        self.world.fail_commits(failures)
         self.world.settle()
 
     @rule(by=steps)
@@ -141,6 +164,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.world.run(3600 * SECOND)
+        self.world.verify()
         self.every_rule_holds()
         self.world.close()
         for states in histories(self.world.path).values():
