@@ -108,6 +108,14 @@ class History:
         found = self._db.execute(statement, (after, *asked.values(), limit))
         return [event_from(row) for row in found]
 
+    def events_about(self, job: str, after: int, limit: int) -> list[Event]:
+        """Return at most `limit` events that follow: a job's, and those that concern every job."""
+        statement = (
+            "SELECT * FROM events WHERE seq > ? "
+            "AND (job = ? OR kind IN ('clock.stepped', 'journal.cut')) ORDER BY seq LIMIT ?"
+        )
+        return [event_from(row) for row in self._db.execute(statement, (after, job, limit))]
+
     def skips(self, job: JobName) -> list[Skip]:
         """Return the decisions to skip occurrences of a job, in order."""
         statement = "SELECT * FROM skips WHERE job = ? ORDER BY first_at"

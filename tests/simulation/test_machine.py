@@ -31,6 +31,7 @@ from taskd.core.schedule import At, Every, Mode, Schedule
 from tests.simulation.journal import histories, is_path
 from tests.simulation.script import CALL, START, cron, job, policies
 from tests.simulation.store import Failure
+from tests.simulation.test_replay import assert_agrees
 from tests.simulation.witness import SAME_FILE
 from tests.simulation.world import World
 
@@ -170,6 +171,7 @@ class AnyHistory(RuleBasedStateMachine):
         for states in histories(self.world.path).values():
             edges = zip([None, *states[:-1]], states, strict=True)
             assert all(is_path(before, after) for before, after in edges), states
+        assert_agrees(self.world.path)
         shutil.rmtree(self.folder)
 
 
