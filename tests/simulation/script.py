@@ -153,7 +153,7 @@ class Meddler:
             (self.fail, 3),
             (self.set_clock, 2),
             (self.set_clock_while_down, 1),
-            (self.shut_down, 1),
+            (self.shut_down, 2),
         )
 
     def begin(self) -> None:
@@ -269,6 +269,7 @@ class Meddler:
             self._world.after(again * timedelta(minutes=1), crash)
 
     def fail(self) -> None:
+        self._world.prune_failure = self._random.choice((None, *Failure))
         self._world.fail_commits(self._random.choices(list(Failure), k=self._random.choice((1, 3))))
 
     def set_clock(self) -> None:

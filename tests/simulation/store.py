@@ -96,7 +96,12 @@ class FailingStore:
 
     def prune(self, now: datetime, keep: Keep, batch: int) -> bool:
         self._world.crash_point("prune.before")
+        failure, self._world.prune_failure = self._world.prune_failure, None
+        if failure is Failure.UNWRITTEN:
+            raise StoreUnavailable("scripted")
         goes_on = self._inner.prune(now, keep, batch)
+        if failure is not None:
+            raise StoreDoubtful("scripted")
         self._world.crash_point("prune.after")
         return goes_on
 

@@ -256,6 +256,7 @@ def failed(calm: Life, folder: Path, places: range) -> Iterator[tuple[object, li
             folder.mkdir()
 
 
+LOADED = 1  # the first commit loads the file: put off, it lets each grid start later
 STRIDE = 13  # of the places that the default run takes: a prime, so that it meets every point
 
 
@@ -265,7 +266,7 @@ def test_a_crash_at_any_place_ends_in_the_same_runs(calm: Life, tmp_path: Path) 
 
 
 def test_a_commit_that_fails_at_any_place_ends_in_the_same_runs(calm: Life, tmp_path: Path) -> None:
-    assert dict(filter_bad(failed(calm, tmp_path, range(0, calm.world.commits, 3)))) == {}
+    assert dict(filter_bad(failed(calm, tmp_path, range(LOADED, calm.world.commits, 3)))) == {}
 
 
 @pytest.mark.long
@@ -280,7 +281,7 @@ def test_a_crash_at_every_place_ends_in_the_same_runs(calm: Life, tmp_path: Path
 def test_a_commit_that_fails_at_every_place_ends_in_the_same_runs(
     calm: Life, tmp_path: Path
 ) -> None:
-    assert dict(filter_bad(failed(calm, tmp_path, range(calm.world.commits)))) == {}
+    assert dict(filter_bad(failed(calm, tmp_path, range(LOADED, calm.world.commits)))) == {}
 
 
 def filter_bad(lives: Iterator[tuple[object, list[str]]]) -> Iterator[tuple[object, list[str]]]:

@@ -52,7 +52,7 @@ def test_what_was_decided_is_decided_again(meddled: Path) -> None:
     told = replayed(meddled)
     assert assert_agrees(meddled) > 300
     reasons = {v.reason for found in told.values() for d in found for v in d.recorded}
-    assert reasons >= {None, SkipReason.MISFIRE, SkipReason.OVERLAP, SkipReason.PAUSED}
+    assert reasons >= {None, SkipReason.MISFIRE, SkipReason.OVERLAP}
 
 
 def test_every_run_of_a_schedule_and_every_skip_is_among_the_decisions(meddled: Path) -> None:

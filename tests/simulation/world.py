@@ -74,6 +74,7 @@ class World:
         self.passed_points: Counter[str] = Counter()
         self.crashed_at = ""
         self.commits = 0
+        self.prune_failure: Failure | None = None
         self.path = store
         self.sleeps_until: datetime | None = None
         self._workers = workers
@@ -207,6 +208,7 @@ class World:
 
     def _boot(self) -> None:
         self._crash_in = None
+        crashpoints.tell(None)
         self.store = FailingStore(self, SqliteStore(self.path, full_durability=False))
         self.loop = Loop(
             store=self.store,
