@@ -271,6 +271,7 @@ class Meddler:
     def fail(self) -> None:
         self._world.prune_failure = self._random.choice((None, *Failure))
         self._world.fail_commits(self._random.choices(list(Failure), k=self._random.choice((1, 3))))
+        self.trigger()  # somebody asks just then
 
     def set_clock(self) -> None:
         self._world.set_clock(self._random.choice((-DAY, -HOUR, HOUR, DAY)))
@@ -282,6 +283,7 @@ class Meddler:
 
     def shut_down(self) -> None:
         self._world.shut_down(self._random.choice((timedelta(0), HOUR)))
+        self.trigger()  # too late
 
     def _ask(self, request: AnyRequest) -> None:
         self._world.ask(request)

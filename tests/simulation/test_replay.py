@@ -71,7 +71,7 @@ def test_a_journal_that_was_cut_is_replayed_from_where_the_job_is_known(tmp_path
     path = tmp_path / "taskd.db"
     assert meddled_world(path, seed=5, time=45 * DAY).witness.problems == []
     assert all_events(path)[0].seq > 1, "it was never cut"
-    assert assert_agrees(path) > 100
+    assert assert_agrees(path) > 50
 
 
 def test_a_replay_can_end_at_an_event(meddled: Path) -> None:
