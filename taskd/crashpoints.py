@@ -8,6 +8,7 @@ a call and a comparison.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import count
 from typing import Final
 
@@ -71,18 +72,27 @@ class _Fuse:
         self._passing = passing
         self._passings = count(1)  # its `next` is one step under the interpreter's lock
 
-    def burn(self) -> None:
-        if next(self._passings) == self._passing:
+    def burn(self, name: str) -> None:
+        if name == self.name and next(self._passings) == self._passing:
             os._exit(EXIT_CRASHED)
 
 
-_fuse: _Fuse | None = None
+_passed: Callable[[str], None] | None = None
 
 
 def crash_point(name: str) -> None:
     """End the process here if that was asked for; `name` is one of `POINTS`."""
-    if _fuse is not None and _fuse.name == name:
-        _fuse.burn()
+    if _passed is not None:
+        _passed(name)
+
+
+def tell(passed: Callable[[str], None] | None) -> None:
+    """Have `passed` called at each point, in the thread that passes it; None: nobody is told.
+
+    A simulation dies there by an exception of its own.
+    """
+    global _passed
+    _passed = passed
 
 
 def arm(spec: str) -> None:
@@ -92,11 +102,10 @@ def arm(spec: str) -> None:
         ValueError: There is no such point, or no such passing. A misspelt point would never be
             reached, and the test that asked for it would prove nothing.
     """
-    global _fuse
     name, _, passing = spec.partition(":")
     if name not in POINTS or not passing.isdecimal() or int(passing) < 1:
         raise ValueError(f"TASKD_CRASH_AT={spec}: expected a crash point and a count, NAME:N")
-    _fuse = _Fuse(name, int(passing))
+    tell(_Fuse(name, int(passing)).burn)
 
 
 if asked := os.environ.get("TASKD_CRASH_AT"):

@@ -169,6 +169,14 @@ class History:
         row = self._db.execute("SELECT max(seq) FROM events").fetchone()
         return row[0] or 0
 
+    def events_about(self, job: str, after: int, limit: int) -> list[Event]:
+        """Return at most `limit` events that follow: a job's, and those that concern every job."""
+        statement = (
+            "SELECT * FROM events WHERE seq > ? "
+            "AND (job = ? OR kind IN ('clock.stepped', 'journal.cut')) ORDER BY seq LIMIT ?"
+        )
+        return [event_from(row) for row in self._db.execute(statement, (after, job, limit))]
+
     def skips(self, job: JobName) -> list[Skip]:
         """Return the decisions to skip occurrences of a job, in order."""
         statement = "SELECT * FROM skips WHERE job = ? ORDER BY first_at"

@@ -29,7 +29,7 @@ def is_path(before: RunState | None, after: RunState) -> bool:
 
 
 def histories(store: Path) -> dict[str, list[RunState]]:
-    """The states of each run in the order of the journal; an event that keeps it tells none.
+    """The states of each run in the order of the journal, without those of events that keep it.
 
     Left out are the runs whose first events were cut off.
     """
@@ -37,7 +37,7 @@ def histories(store: Path) -> dict[str, list[RunState]]:
     with closing(sqlite3.connect(store)) as db:
         for run, state, is_first in db.execute(STATES):
             if is_first or run in told:
-                told[run] += [RunState(state)] if state else told[run][-1:]
+                told[run] += [RunState(state)] if state else []
     return told
 
 

@@ -13,16 +13,22 @@ from taskd.core.late import FORGIVING, Catchup, Late
 from taskd.core.messages import (
     Added,
     AnyRequest,
+    Dismissed,
     JobRemoved,
     JobStopped,
+    Key,
     Paused,
     Resumed,
+    Retried,
     RunStopped,
     Task,
     Triggered,
 )
+from taskd.core.retention import Retention
+from taskd.core.retry import Backoff, FailurePolicy, Jitter, OnCrash, RetryPolicy
 from taskd.core.run import RunId
 from taskd.core.schedule import At, Every, Mode, Schedule
+from tests.simulation.store import Failure
 from tests.simulation.witness import SAME_FILE
 from tests.simulation.world import World
 
@@ -70,6 +76,7 @@ def timed(
     bounds: Bounds = UNBOUNDED,
     exclude: Exclude | None = None,
     jitter: timedelta = timedelta(),
+    timeout: timedelta | None = None,
 ) -> Job:
     return Job(
         name=JobName("any"),
@@ -79,11 +86,12 @@ def timed(
         bounds=bounds,
         exclude=exclude,
         jitter=jitter,
+        timeout=timeout,
     )
 
 
-POLICIES: Final = (
-    timed(every(5), Late(catchup=Catchup.ALL)),
+TIMED: Final = (
+    timed(every(5), Late(catchup=Catchup.ALL), timeout=HOUR),
     timed(every(3.5), Late(HOUR * 8, Catchup.ALL, limit=3), exclude=CLOSED),
     timed(every(4, align=True), Late(catchup=Catchup.SKIP), jitter=HOUR),
     timed(every(6, Mode.FIXED_DELAY), Late(HOUR), exclude=CLOSED),
@@ -97,15 +105,71 @@ POLICIES: Final = (
 )
 
 
-def job(name: str, schedule: Schedule | None, *, source: Source = Source.FILE) -> Job:
-    priority = {"0": -50, "1": 100}.get(name[-1], 0)
-    return Job(name=JobName(name), call=CALL, schedule=schedule, source=source, priority=priority)
+def policies(unit: timedelta) -> tuple[FailurePolicy, ...]:
+    """Every backoff and jitter, and each limit on retries; `unit` is about a first delay."""
+    retries = (
+        RetryPolicy(),
+        RetryPolicy(max_attempts=4, initial=unit, max_delay=3 * unit, jitter=Jitter.NONE),
+        RetryPolicy(max_attempts=3, backoff=Backoff.LINEAR, initial=unit, max_delay=9 * unit),
+        RetryPolicy(max_attempts=3, backoff=Backoff.FIXED, initial=unit, max_delay=unit),
+        RetryPolicy(
+            max_attempts=9,
+            backoff=Backoff.LINEAR,
+            initial=unit,
+            max_delay=2.5 * unit,
+            jitter=Jitter.EQUAL,
+            max_elapsed=8 * unit,
+        ),
+        RetryPolicy(max_attempts=3, initial=unit, max_delay=9 * unit, retry_on=("OSError",)),
+        RetryPolicy(
+            max_attempts=5,
+            initial=unit,
+            max_delay=9 * unit,
+            jitter=Jitter.EQUAL,
+            give_up_on=("ValueError",),
+        ),
+        RetryPolicy(max_attempts=2, initial=0 * unit, max_delay=unit, jitter=Jitter.NONE),
+    )
+    on_crash = (OnCrash.RETRY, OnCrash.FAIL)
+    return tuple(
+        FailurePolicy(retry=retry, on_crash=on_crash[n % 3 == 1], max_crashes=1 + n % 3)
+        for n, retry in enumerate(retries)
+    )
+
+
+def job(
+    name: str,
+    schedule: Schedule | None,
+    *,
+    source: Source = Source.FILE,
+    unit: timedelta = HOUR,
+) -> Job:
+    """A job with a schedule, and nothing said about time but that."""
+    plain = Job(name=JobName(name), call=CALL, schedule=schedule, source=source)
+    return named(plain, name, unit=unit)
+
+
+def named(one: Job, name: str, *, unit: timedelta = HOUR) -> Job:
+    """The job under a name, with the failure policy that goes with that for as long as it lives."""
+    known = policies(unit)
+    number = sum(name.encode())
+    return replace(
+        one,
+        name=JobName(name),
+        priority={"0": -50, "1": 100}.get(name[-1], 0),
+        failure=known[number % len(known)],
+        pause_after_failures=(None, None, 2, 5)[number % 4],
+        retention=Retention(success=3 * DAY, failed=5 * DAY),
+    )
+
+
+FAILURES: Final = policies(HOUR)
 
 
 def mixed_jobs() -> list[Job]:
     """A job of every kind, in a file."""
     plain = [job(f"job-{n}", schedule) for n, schedule in enumerate(SCHEDULES)]
-    return plain + [replace(one, name=JobName(f"late-{n}")) for n, one in enumerate(POLICIES)]
+    return plain + [named(one, f"late-{n}") for n, one in enumerate(TIMED)]
 
 
 class Meddler:
@@ -116,6 +180,7 @@ class Meddler:
         self._random = world.random
         self._pause = pause
         self._added = 0
+        self._keyed: list[AnyRequest] = []
         self._deeds = (
             (self.trigger, 6),
             (self.stop_run, 3),
@@ -125,6 +190,10 @@ class Meddler:
             (self.add, 2),
             (self.remove, 2),
             (self.add_task, 6),
+            (self.retry, 6),
+            (self.dismiss, 2),
+            (self.ask_again, 6),
+            (self.check_store, 1),
             (self.edit, 3),
             (self.drop_and_bring_back, 1),
             (self.load_again, 2),
@@ -132,7 +201,7 @@ class Meddler:
             (self.fail, 3),
             (self.set_clock, 2),
             (self.set_clock_while_down, 1),
-            (self.shut_down, 1),
+            (self.shut_down, 2),
         )
 
     def begin(self) -> None:
@@ -176,8 +245,37 @@ class Meddler:
         for _ in range(self._random.choice((1, 1, 20))):
             self._added += 1
             due_at = self._world.clock.now() + self._random.choice((-HOUR, HOUR, 3 * DAY))
-            tasks.append(Task(RunId(f"task-{self._added:08}"), CALL, due_at))
+            failure = self._random.choice((None, *FAILURES))
+            tasks.append(Task(RunId(f"task-{self._added:08}"), CALL, due_at, failure=failure))
         self._ask(Added(tasks=tuple(tasks)))
+
+    def retry(self) -> None:
+        """Do dead letters again, and now and then what never ran, or runs still."""
+        dead, live = self._world.witness.dead, self._world.witness.live
+        if dead:
+            runs = tuple(self._random.sample(dead, min(len(dead), 3)))
+            self._ask(Retried(runs=runs, dead_only=self._random.random() < 0.8))
+        if live:
+            self._ask(Retried(runs=(self._random.choice(live),)))
+
+    def dismiss(self) -> None:
+        for run in self._world.witness.dead[-3:]:
+            self._ask(Dismissed(runs=(run,)))
+
+    def ask_again(self) -> None:
+        """Ask with a key: for something new, for the same again, or for something else."""
+        known = self._random.choice(self._keyed) if self._keyed else None
+        key = known.key if known else None
+        if known is None or key is None or self._random.random() < 0.5:
+            text = f"key-{len(self._keyed)}"
+            known = Triggered(job=self._job(), key=Key(text, "1"), actor=text)
+            self._keyed.append(known)
+        elif self._random.random() < 0.3:
+            known = Triggered(job=self._job(), key=Key(key.text, "2"), actor=key.text)
+        self._ask(known)
+
+    def check_store(self) -> None:
+        self._world.verify()
 
     def edit(self) -> None:
         """Change the schedule of a job, or disable it, or say something else about it."""
@@ -215,11 +313,13 @@ class Meddler:
     def crash(self) -> None:
         """Die soon, and perhaps again as soon as there is something to do."""
         for again in range(self._random.choice((1, 1, 1, 4))):
-            crash = partial(self._world.crash_soon, self._random.randrange(6))
+            crash = partial(self._world.crash_soon, self._random.randrange(40))
             self._world.after(again * timedelta(minutes=1), crash)
 
     def fail(self) -> None:
-        self._world.fail_commits(self._random.choice(((False,), (True,), (False,) * 3)))
+        self._world.prune_failure = self._random.choice((None, *Failure))
+        self._world.fail_commits(self._random.choices(list(Failure), k=self._random.choice((1, 3))))
+        self.trigger()  # somebody asks just then
 
     def set_clock(self) -> None:
         self._world.set_clock(self._random.choice((-DAY, -HOUR, HOUR, DAY)))
@@ -231,6 +331,7 @@ class Meddler:
 
     def shut_down(self) -> None:
         self._world.shut_down(self._random.choice((timedelta(0), HOUR)))
+        self.trigger()  # too late
 
     def _ask(self, request: AnyRequest) -> None:
         self._world.ask(request)

