@@ -94,7 +94,7 @@ class Backlog:
         self.running.add(run.id)
         if run.abandoned:
             self.abandoned.add(run.id)
-        if run.crashes:
+        if run.crashes and not run.abandoned:
             self._running_suspects.add(run.id)
         if run.job is not None:
             self._instances[run.job] += 1

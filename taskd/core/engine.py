@@ -181,7 +181,7 @@ class Engine:
                 ended = AttemptFinished(run.id, run.attempt, now, outcome, has_begun=False)
                 self._settle(run, ended)
             elif run.state is RunState.RUNNING and not run.abandoned:
-                limit_time(ledger, run)
+                limit_time(ledger, run, now)
 
     def _finish(self, ended: AttemptFinished) -> None:
         run = self._ledger.runs.get(ended.run)
@@ -248,7 +248,7 @@ class Engine:
                 max_attempts=self._failure_policy(run).retry.max_attempts,
             )
             ledger.put_run(started)
-            limit_time(ledger, started)
+            limit_time(ledger, started, now)
             carry = record is not None and record.job.carry
             carried = record.carried if record and carry else None
             execution = record.job.execution if record else DEFAULT_EXECUTION

@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from taskd.core.deadlines import ASK, GIVE_UP
+from taskd.core.deadlines import ASK, GIVE_UP, INSIST
 from taskd.core.ledger import Ledger
 from taskd.core.run import Run
 
 
-def limit_time(ledger: Ledger, run: Run) -> None:
-    """Have an attempt under way interrupted when its job's timeout is over."""
+def limit_time(ledger: Ledger, run: Run, now: datetime) -> None:
+    """Have an attempt under way interrupted when its job's timeout is over.
+
+    One that was asked to end already, before a failure of the store, is next made to.
+    """
+    if run.stopping or run.timed_out:
+        ledger.deadlines.put(run, now + ledger.grace_of(run), INSIST)
+        return
     record = ledger.jobs.get(run.job) if run.job else None
     if record is not None and record.job.timeout is not None and run.started_at is not None:
         ledger.deadlines.put(run, run.started_at + record.job.timeout, ASK)

@@ -68,6 +68,12 @@ def test_suspects_start_one_at_a_time_and_hold_up_nobody() -> None:
     assert backlog.best() == "two"
 
 
+def test_a_suspect_that_was_given_up_holds_up_no_other() -> None:
+    one, two = a_run("one", crashes=1), a_run("two", crashes=1)
+    backlog = a_backlog(replace(one, state=RunState.RUNNING, abandoned=True), two)
+    assert backlog.best() == "two"
+
+
 def test_a_suspect_of_a_job_waits_for_the_job_s_other_run() -> None:
     running = a_run("a", RunState.RUNNING, job="single")
     backlog = a_backlog(running, a_run("b", job="single", crashes=1))

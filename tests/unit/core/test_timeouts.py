@@ -140,3 +140,10 @@ def test_a_late_end_of_an_earlier_attempt_changes_nothing() -> None:
     driver.finish(run)
     driver.turn(AttemptFinished(run.id, 1, driver.now, Outcome.FAILED))
     assert driver.state(run.id) is RunState.SUCCEEDED
+
+
+def test_a_stop_goes_on_where_it_was_after_a_new_engine() -> None:
+    driver, run = started(a_limited_job())
+    driver.ask(RunStopped(run=run.id))
+    driver.restart(alive=[driver.runs[run.id]], same_process=True)
+    assert stages(driver, 10 * SECOND, 10 * SECOND) == [[2], [3]]
