@@ -26,6 +26,15 @@ Store = Annotated[
     typer.Option(metavar="URL", help="Default: the running daemon's, else the default one."),
 ]
 
+Replay = Annotated[
+    str | None,
+    typer.Option(metavar="JOB", help="Show how its recorded decisions would be made today."),
+]
+Until = Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Replay up to that event.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Of a replay, which changes nothing in any case.")
+]
+
 
 @app.command(epilog="Example: taskd events feed -f")
 def events(
@@ -38,13 +47,22 @@ def events(
     count: Annotated[
         int | None, typer.Option("-n", min=1, max=1_000_000, help="How many; default: the last 20.")
     ] = None,
+    replay: Replay = None,
+    until: Until = None,
+    dry_run: DryRun = False,  # noqa: ARG001 - a replay never does anything else
+    store: Store = None,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
     """Show the journal: who did what, and what became of it, in the order of the commits.
 
-    With --json a line of JSON for each event. What -f shows is on the disk already.
+    With --json a line of JSON for each event. What -f shows is on the disk already. A replay needs
+    no daemon, and exits 1 if anything would be decided otherwise today.
     """
+    if replay is not None:
+        from taskd.cli.replays import show_replay
+
+        raise typer.Exit(show_replay(store_path(store), replay, until, json=json))
     limit = count if after is not None else count or LAST
     seq = after
     try:

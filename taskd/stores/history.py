@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from taskd.core.job import JobName
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Run, RunId, RunState, microseconds
+from taskd.errors import StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.events import Event, event_from
 
@@ -181,3 +184,21 @@ class History:
         """Return the decisions to skip occurrences of a job, in order."""
         statement = "SELECT * FROM skips WHERE job = ? ORDER BY first_at"
         return [rows.skip_from(row) for row in self._db.execute(statement, (job,))]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[History]:
+    """Open a short read-only view of the store at `path`, from any thread or process.
+
+    Raises:
+        StoreUnavailable: It cannot be read.
+    """
+    try:
+        # Closed without a checkpoint: that is the writer's, as SQLite has it for mode=ro.
+        address = f"{path.resolve().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
+            db.row_factory = sqlite3.Row
+            db.execute("BEGIN")  # all reads of one view see one commit
+            yield History(db)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"cannot read {path}: {error}") from error

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from taskd.stores import rows
 from taskd.stores.connection import create
 from taskd.stores.damage import Examination
 from taskd.stores.events import event_rows
-from taskd.stores.history import History
+from taskd.stores.history import History, opened
 from taskd.stores.lock import StoreLock
 from taskd.stores.retention import Retention
 from taskd.stores.run_rows import RunRows
@@ -159,15 +159,8 @@ class SqliteStore:
         if self.path is None:
             yield History(self._db)
             return
-        try:
-            # Closed without a checkpoint: that is the writer's, as SQLite has it for mode=ro.
-            address = f"{self.path.as_uri()}?mode=ro"
-            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as db:
-                db.row_factory = sqlite3.Row
-                db.execute("BEGIN")  # all reads of one view see one commit
-                yield History(db)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"cannot read {self.path}: {error}") from error
+        with opened(self.path) as history:
+            yield history
 
     # -- writing ---------------------------------------------------------------------------------
 
