@@ -35,14 +35,25 @@ class Refused(TaskdError):
 
 
 def respond(answer: object, status: HTTPStatus) -> web.Response:
-    """Return a document as JSON."""
-    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    """Return a document as JSON; an error in it is told as its problem document."""
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"), default=_problem_of)
     body = text.encode("utf-8", "backslashreplace")
     return web.Response(status=status, body=body, content_type="application/json")
 
 
 def refusal(error: TaskdError) -> web.Response:
-    """Return the problem document of an error; one without a code of its own is logged."""
+    """Return the answer to a request that ended in an error."""
+    return problem(*_meaning(error))
+
+
+def _problem_of(error: object) -> Document:
+    if not isinstance(error, TaskdError):
+        raise TypeError(f"{type(error).__name__} is not JSON")
+    return _problem_document(*_meaning(error))
+
+
+def _meaning(error: TaskdError) -> tuple[HTTPStatus, str, str, Document]:
+    """Return status, code, detail and more of an error; one without a code of its own is logged."""
     more: Document = {}
     match error:
         case Refused():
@@ -77,12 +88,19 @@ def refusal(error: TaskdError) -> web.Response:
         case _:
             logger.error("an error without a code of its own", exc_info=error)
             status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "internal"
-    return problem(status, code, str(error), more)
+    return status, code, str(error), more
 
 
 def problem(
     status: HTTPStatus, code: str, detail: str, more: Document | None = None
 ) -> web.Response:
+    """Return an answer with a problem document."""
+    response = respond(_problem_document(status, code, detail, more or {}), status)
+    response.content_type = "application/problem+json"
+    return response
+
+
+def _problem_document(status: HTTPStatus, code: str, detail: str, more: Document) -> Document:
     """Return a problem document (RFC 9457) with a stable `code`."""
     document: Document = {
         "type": "about:blank",
@@ -91,6 +109,4 @@ def problem(
         "code": code,
         "detail": detail,
     }
-    response = respond(document | (more or {}), status)
-    response.content_type = "application/problem+json"
-    return response
+    return document | more

@@ -134,6 +134,14 @@ class Client:
         reply = self._post(_job_path(name, "trigger"), args=args, kwargs=kwargs)
         return cast(Document, reply["run"])
 
+    def trigger_many(self, runs: Sequence[Document]) -> list[Document]:
+        """Ask for runs in one request and one commit, each ``{"job", "args"?, "kwargs"?}``.
+
+        Gives the runs, in the same order. One that is refused keeps none of the others from being
+        made: in its place is its problem document, which has a ``code`` and no ``id``.
+        """
+        return cast(list[Document], self._post("/v1/trigger", runs=list(runs))["runs"])
+
     def next(self, job: str | None = None, n: int | None = None) -> list[Document]:
         """The next `n` due instants, soonest first."""
         query: Query = {"job": job, "n": n}

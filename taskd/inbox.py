@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -89,19 +89,25 @@ class Inbox:
     def post(self, message: Message) -> None:
         """Put a message into the inbox."""
         self._messages.append(message)
-        self._wakeup.set()
-        if self._is_closed:  # it may have come after the loop's last look
-            self._refuse_all()
+        self._rouse()
 
     def ask(self, request: AnyRequest) -> Future[object]:
         """Put a request into the inbox; the future gets its reply after the commit.
 
         The future raises what the engine refused with, Stopped, or StoreUnavailable.
         """
-        ticket = Ticket(next(self._tickets))
-        answer = self._answers[ticket] = Future[object]()
-        self.post(replace(request, ticket=ticket))
-        return answer
+        return self.ask_all([request])[0]
+
+    def ask_all(self, requests: Iterable[AnyRequest]) -> list[Future[object]]:
+        """Put several requests into the inbox, for one turn; each is answered as by `ask`."""
+        answers: list[Future[object]] = []
+        for request in requests:
+            ticket = Ticket(next(self._tickets))
+            answer = self._answers[ticket] = Future[object]()
+            answers.append(answer)
+            self._messages.append(replace(request, ticket=ticket))
+        self._rouse()
+        return answers
 
     def query(self, read: Callable[[], object]) -> Future[object]:
         """Have `read` called on the loop's thread, after the commit of what was posted before."""
@@ -186,6 +192,11 @@ class Inbox:
         self._is_closed = True
         self._refuse_all()
         self._wakeup.close()
+
+    def _rouse(self) -> None:
+        self._wakeup.set()
+        if self._is_closed:  # it may have come after the loop's last look
+            self._refuse_all()
 
     def _refuse_all(self) -> None:
         waiting: list[Future[object] | Future[Run] | Future[int]] = []

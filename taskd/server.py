@@ -53,7 +53,6 @@ ApiFunction = Callable[[api.Host, api.Ask], object]
 ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("GET", "/v1/ping", api.ping, HTTPStatus.OK),
     ("GET", "/v1/status", api.status, HTTPStatus.OK),
-    ("GET", "/v1/jobs", api.jobs, HTTPStatus.OK),
     ("POST", "/v1/jobs", api.add, HTTPStatus.CREATED),
     ("GET", "/v1/jobs/{name}", api.job, HTTPStatus.OK),
     ("DELETE", "/v1/jobs/{name}", api.remove, HTTPStatus.OK),
@@ -62,6 +61,7 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("POST", "/v1/jobs/{name}/pause", api.pause_job, HTTPStatus.OK),
     ("POST", "/v1/jobs/{name}/resume", api.resume_job, HTTPStatus.OK),
     ("POST", "/v1/jobs/{name}/trigger", api.trigger, HTTPStatus.CREATED),
+    ("POST", "/v1/trigger", api.trigger_many, HTTPStatus.OK),
     ("POST", "/v1/pause", api.pause_all, HTTPStatus.OK),
     ("POST", "/v1/resume", api.resume_all, HTTPStatus.OK),
     ("GET", "/v1/next", api.next_due, HTTPStatus.OK),

@@ -11,10 +11,11 @@ from taskd.api.defining import (
     resume_job,
     stop_job,
     trigger,
+    trigger_many,
 )
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
 from taskd.api.output import logs
-from taskd.api.reading import dead, job, jobs, next_due, ping, run, runs, status, wait_s, why
+from taskd.api.reading import dead, job, next_due, ping, run, runs, status, wait_s, why
 from taskd.api.rerunning import dismiss, retry, stop_run
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "dismiss",
     "events_asked",
     "job",
-    "jobs",
     "logs",
     "next_due",
     "page_of_events",
@@ -47,6 +47,7 @@ __all__ = [
     "stop_job",
     "stop_run",
     "trigger",
+    "trigger_many",
     "wait_s",
     "why",
 ]

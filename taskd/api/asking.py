@@ -94,13 +94,15 @@ def recognized(host: Host, ask: Ask) -> Ask:
 
 
 def do(host: Host, ask: Ask, request: AnyRequest) -> object:
-    """Have the engine do what is asked, and return its reply, which is committed.
-
-    A name that is not there is told with the nearest one.
-    """
+    """Have the engine do what is asked, and return its reply, which is committed."""
     asked = replace(request, actor=ask.actor, key=ask.key)
+    return outcome(host, host.scheduler.inbox.ask(asked))
+
+
+def outcome(host: Host, answer: Future[object]) -> object:
+    """Return the reply that the engine gives. A name that is not there comes with the nearest."""
     try:
-        return host.scheduler.inbox.ask(asked).result()
+        return answer.result()
     except UnknownTask as unknown:
         if unknown.kind != "job":
             raise

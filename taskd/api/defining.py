@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
-from taskd.api.asking import Ask, Body, Host, ReasonBody, StopBody, do, invalid, moment, parse
+from taskd.api.asking import (
+    Ask,
+    Body,
+    Host,
+    ReasonBody,
+    StopBody,
+    do,
+    invalid,
+    moment,
+    outcome,
+    parse,
+)
 from taskd.api.reading import job as job_now
 from taskd.config.entry import InvalidEntry, job_from_entry
 from taskd.config.probe import probe
@@ -16,7 +29,11 @@ from taskd.core.job import Job, JobName, Source
 from taskd.core.messages import Added, JobRemoved, JobStopped, Paused, Resumed, Triggered
 from taskd.core.record import JobRecord
 from taskd.core.run import Run
-from taskd.views import job_state, job_view, rfc3339, run_view
+from taskd.errors import TaskdError
+from taskd.views import Document, job_state, job_view, rfc3339, run_view
+
+MOST_TRIGGERED: Final = 1000
+"""Runs that one request asks for: a commit of more would hold up those that are due."""
 
 
 def add(host: Host, ask: Ask) -> object:
@@ -99,13 +116,31 @@ def resume_all(host: Host, ask: Ask) -> object:
 def trigger(host: Host, ask: Ask) -> object:
     """Run a job once, now."""
     body = parse(_TriggerBody, ask.body)
-    request = Triggered(
-        JobName(ask.name),
-        None if body.args is None else tuple(body.args),
-        body.kwargs,
-        actor=ask.actor,
-    )
-    return {"run": run_view(cast("Run", do(host, ask, request)))}
+    return {"run": run_view(cast("Run", do(host, ask, _triggered(JobName(ask.name), body))))}
+
+
+def trigger_many(host: Host, ask: Ask) -> object:
+    """Run jobs once, now, in one commit: each is taken or refused by itself, in its own place."""
+    body = parse(_TriggersBody, ask.body)
+    requests = [
+        replace(
+            _triggered(JobName(one.job), one), actor=ask.actor, key=ask.key and ask.key.part(number)
+        )
+        for number, one in enumerate(body.runs)
+    ]
+    answers = host.scheduler.inbox.ask_all(requests)
+    return {"runs": [_run_or_refusal(host, answer) for answer in answers]}
+
+
+def _triggered(job: JobName, body: _TriggerBody) -> Triggered:
+    return Triggered(job, None if body.args is None else tuple(body.args), body.kwargs)
+
+
+def _run_or_refusal(host: Host, answer: Future[object]) -> Document | TaskdError:
+    try:
+        return run_view(cast("Run", outcome(host, answer)))
+    except TaskdError as refusal:
+        return refusal
 
 
 def _pause(host: Host, ask: Ask, jobs: tuple[JobName, ...] | None) -> Paused:
@@ -128,3 +163,11 @@ class _PauseBody(ReasonBody):
 class _TriggerBody(Body):
     args: list[Annotated[Any, AfterValidator(json_value)]] | None = None
     kwargs: dict[str, Annotated[Any, AfterValidator(json_value)]] | None = None
+
+
+class _NamedTriggerBody(_TriggerBody):
+    job: str
+
+
+class _TriggersBody(Body):
+    runs: Annotated[list[_NamedTriggerBody], Field(min_length=1, max_length=MOST_TRIGGERED)]

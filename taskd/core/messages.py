@@ -5,7 +5,7 @@ and what somebody asks for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NewType, TypeAlias
 
@@ -155,6 +155,10 @@ class Key:
 
     text: str
     fingerprint: str
+
+    def part(self, number: int) -> Key:
+        """Return the key of one part of the request; no request comes with such a one itself."""
+        return replace(self, text=f"{self.text}\N{INFORMATION SEPARATOR ONE}{number}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,3 +226,57 @@ def test_pages_of_events_follow_one_another(host: Host) -> None:
     last = api.events_asked(Ask(query={"job": "j1"}))
     events, after, is_end = api.page_of_events(host, last, None, None)
     assert ([event.seq for event in events], after, is_end) == ([2], 5, True)
+
+
+def test_runs_asked_for_together_are_taken_or_refused_each_by_itself(host: Host) -> None:
+    add(host, "a", call="os:getcwd", cron="0 0 1 1 *", overlap="allow")
+    asked: list[dict[str, object]] = [
+        {"job": "a"},
+        {"job": "aa"},
+        {"job": "a", "args": [1], "kwargs": {"k": 2}},
+    ]
+    made, unknown, other = told(host, asked)
+    assert (made["job"], other["job"]) == ("a", "a")
+    assert made["id"] < other["id"]
+    assert isinstance(unknown, UnknownTask)
+    assert unknown.nearest == "a"
+    runs = host.scheduler.read(lambda history: history.runs(limit=10))
+    assert [run.call and (run.call.args, run.call.kwargs) for run in runs] == [
+        ((1,), {"k": 2}),
+        None,
+    ]
+
+
+def test_runs_asked_for_together_again_under_one_key_are_made_once(host: Host) -> None:
+    add(host, "a", call="os:getcwd", cron="0 0 1 1 *", overlap="allow")
+    key = Key("k", "f")
+    first = told(host, [{"job": "a"}, {"job": "late"}, {"job": "a"}], key)
+    add(host, "late")
+    again = told(host, [{"job": "a"}, {"job": "late"}, {"job": "a"}], key)
+    assert [run["id"] for run in (again[0], again[2])] == [first[0]["id"], first[2]["id"]]
+    assert again[1]["job"] == "late"
+    (reused,) = told(host, [{"job": "a"}], Key("k", "another"))
+    assert isinstance(reused, KeyReused)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ({}, "runs"),
+        ({"runs": []}, "runs"),
+        ({"runs": [{"job": "a"}] * 1001}, "runs"),
+        ({"runs": [{"job": "a"}, {}]}, "runs[1].job"),
+        ({"runs": [{"job": "a", "args": [10**20]}]}, "runs[0].args[0]"),
+    ],
+)
+def test_runs_asked_for_together_are_read_before_any_is_made(
+    host: Host, body: dict[str, object], key: str
+) -> None:
+    add(host, "a")
+    assert flaws(api.trigger_many, host, Ask(body=body)) == [key]
+    assert api.runs(host, Ask()) == []
+
+
+def told(host: Host, runs: list[dict[str, object]], key: Key | None = None) -> Any:
+    reply: Any = api.trigger_many(host, Ask(body={"runs": runs}, key=key))
+    return reply["runs"]

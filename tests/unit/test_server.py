@@ -125,6 +125,16 @@ def test_each_refusal_has_its_status_and_its_code(
     assert (caught.value.status, caught.value.code) == (status, code)
 
 
+def test_a_run_refused_among_others_has_its_problem_in_its_place(
+    host: Host, client: Client
+) -> None:
+    job = Job(name=JobName("a"), call=Call("os:getcwd"))
+    host.scheduler.inbox.ask(Added(jobs=(job,))).result(PATIENCE_S)
+    made, refused = client.trigger_many([{"job": "a", "kwargs": {}}, {"job": "b"}])
+    assert (made["job"], made["origin"]) == ("a", "trigger")
+    assert (refused["status"], refused["code"], "id" in refused) == (404, "unknown_job", False)
+
+
 def test_a_defect_is_answered_without_its_secrets_and_logged(
     host: Host, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
