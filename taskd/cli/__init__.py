@@ -7,8 +7,6 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-# Imported for their effect: each adds its verbs to the application.
-from taskd.cli import adding, daemon, history, jobs, journal, offline, output, reruns  # noqa: F401
 from taskd.cli.app import app
 from taskd.cli.failures import Exit, status_of, told
 from taskd.cli.render import talk

@@ -2,15 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NoReturn
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command_from_info, get_command_name
 
 from taskd import __version__
 from taskd.cli.render import put
+from taskd.cli.verbs import SECTIONS, VERBS
 from taskd.client import REPLY_TIMEOUT_S, Client, Query, curl
 
+
+class Command(TyperCommand):
+    """A verb, whose usage is written as manual pages write it: ``taskd runs [OPTIONS] [JOB]``."""
+
+    def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
+        """Return the words of the usage after the verb."""
+        arguments = [param for param in self.params if param.param_type_name == "argument"]
+        return ["[OPTIONS]", *(argument.display_name_raw for argument in arguments)]  # type: ignore[attr-defined]
+
+
+class Commands(Mapping[str, Any]):
+    """The verbs by name, each made when it is read: to import all would outlast most of them."""
+
+    def __getitem__(self, name: str) -> Any:
+        import_module(f"taskd.cli.{VERBS[name].module}")  # adds its verbs to `app`
+        info = next(info for info in app.registered_commands if _name(info) == name)
+        info.cls = Command
+        return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
+class Group(TyperGroup):
+    """`taskd` itself, whose help lists the verbs in sections and loads none of them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.commands = Commands()  # type: ignore[assignment]  # nothing adds to it
+
+    def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
+        """Return the words of the usage after the command."""
+        return ["[OPTIONS]", "VERB", "[...]"]
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Write the name of each verb and what it does."""
+        width = max(map(len, VERBS))
+        for section, verbs in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(f"{name:{width}}", verb.summary) for name, verb in verbs.items()]
+                )
+
+
+def _name(info: Any) -> str:
+    return info.name or get_command_name(info.callback.__name__)
+
+
 app = typer.Typer(
+    cls=Group,
     help="A job scheduler that never loses a job.",
     add_completion=False,
     no_args_is_help=True,

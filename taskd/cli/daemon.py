@@ -14,7 +14,7 @@ from taskd.client import Document
 
 @app.command(epilog="Example: taskd run jobs.toml")
 def run(
-    file: Annotated[Path, typer.Argument(help="The jobs.toml to serve.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The jobs.toml to serve.")],
     socket: Annotated[Path | None, typer.Option(help="Where to listen.")] = None,
     store: Annotated[str | None, typer.Option(help="The store's URL, before the file's.")] = None,
 ) -> None:

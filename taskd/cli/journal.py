@@ -107,7 +107,7 @@ def verify(
 
 @app.command(epilog="Example: taskd backup /backup/taskd-$(date +%F).db")
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where there is nothing yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where there is nothing yet.")],
     store: Store = None,
     json: Json = False,
 ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: taskd check jobs.toml")
 def check(
-    file: Annotated[Path, typer.Argument(help="The jobs.toml to check.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The jobs.toml to check.")],
     json: Json = False,
 ) -> None:
     """Report every problem of a jobs.toml."""

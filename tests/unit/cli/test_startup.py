@@ -7,8 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
 import taskd
+from taskd.cli import verbs
+from taskd.cli.app import app
 from tests.unit.cli.conftest import Taskd
 from tests.unit.cli.peer import Peer
 
@@ -56,9 +59,33 @@ def test_the_version_is_that_of_the_project(taskd_process: Taskd) -> None:
 
 def test_help_lists_the_verbs_of_the_contract_and_no_other(taskd_process: Taskd) -> None:
     ended = taskd_process("--help")
-    listed = re.findall(r"^  ([a-z]+)  ", ended.out.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z]+)  ", ended.out.partition("Look:")[2], re.MULTILINE)
     assert sorted(listed) == sorted(VERBS)
+    assert max(map(len, ended.out.splitlines())) <= 80
     assert "\x1b" not in ended.out
+
+
+def test_help_loads_no_verb() -> None:
+    script = (
+        "import sys; from taskd.cli import main\n"
+        "main(['--help']); print(*sys.modules, file=sys.stderr)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stderr.split()
+    assert not {f"taskd.cli.{verb.module}" for verb in verbs.VERBS.values()} & set(loaded)
+
+
+@pytest.mark.parametrize("name", verbs.VERBS)
+def test_the_summary_of_a_verb_is_the_beginning_of_its_help(name: str) -> None:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    assert command.help.startswith(verbs.VERBS[name].summary.rstrip("."))
+
+
+def test_usage_is_written_as_in_a_manual(taskd: Taskd) -> None:
+    assert taskd("--help").out.startswith("Usage: taskd [OPTIONS] VERB [...]\n")
+    assert taskd("pause", "--help").out.startswith("Usage: taskd pause [OPTIONS] [JOB]\n")
+    assert taskd("wait", "--help").out.startswith("Usage: taskd wait [OPTIONS] RUN...\n")
 
 
 @pytest.mark.parametrize("verb", VERBS)
