@@ -53,6 +53,7 @@ ApiFunction = Callable[[api.Host, api.Ask], object]
 ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("GET", "/v1/ping", api.ping, HTTPStatus.OK),
     ("GET", "/v1/status", api.status, HTTPStatus.OK),
+    ("GET", "/v1/jobs", api.jobs, HTTPStatus.OK),
     ("POST", "/v1/jobs", api.add, HTTPStatus.CREATED),
     ("GET", "/v1/jobs/{name}", api.job, HTTPStatus.OK),
     ("DELETE", "/v1/jobs/{name}", api.remove, HTTPStatus.OK),

@@ -163,7 +163,7 @@ class Task:
             end.result(timeout)
         except TimeoutError:
             end.cancel()
-            raise
+            raise TimeoutError(f"task {self.id} did not finish within {timeout:g} s") from None
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait, for at most `timeout` seconds, and return the result.

@@ -15,7 +15,7 @@ from taskd.api.defining import (
 )
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
 from taskd.api.output import logs
-from taskd.api.reading import dead, job, next_due, ping, run, runs, status, wait_s, why
+from taskd.api.reading import dead, job, jobs, next_due, ping, run, runs, status, wait_s, why
 from taskd.api.rerunning import dismiss, retry, stop_run
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "dismiss",
     "events_asked",
     "job",
+    "jobs",
     "logs",
     "next_due",
     "page_of_events",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from itertools import islice
 from typing import Annotated
 
@@ -23,31 +24,36 @@ def ping(host: Host, ask: Ask) -> object:  # noqa: ARG001 (all requests have one
     return {"version": described["version"], "pid": described["pid"]}
 
 
-def status(host: Host, ask: Ask) -> object:  # noqa: ARG001
+def status(host: Host, ask: Ask) -> object:
     """Return the daemon and all of its jobs."""
-
-    def read(history: History) -> list[Document]:
-        records = history.jobs()
-        last_runs = history.runs_by_id(r.last_run for r in records if r.last_run is not None)
-        running = [run.job for run in history.running()]
-        return [
-            job_view(
-                record,
-                last_run=last_runs.get(record.last_run) if record.last_run else None,
-                running=running.count(record.job.name),
-                problem=host.problem_of(record.job),
-            )
-            for record in records
-        ]
-
     daemon = host.describe()
     try:
-        return {"daemon": daemon, "jobs": host.scheduler.read(read)}
+        return {"daemon": daemon, "jobs": jobs(host, ask)}
     except StoreUnavailable as error:
         return {
             "daemon": {**daemon, "store_error": daemon["store_error"] or str(error)},
             "jobs": [],
         }
+
+
+def jobs(host: Host, ask: Ask) -> list[Document]:  # noqa: ARG001
+    """Return all jobs, by name."""
+
+    def read(history: History) -> list[Document]:
+        records = history.jobs()
+        last_runs = history.runs_by_id(r.last_run for r in records if r.last_run is not None)
+        running = Counter(run.job for run in history.running())
+        return [
+            job_view(
+                record,
+                last_run=last_runs.get(record.last_run) if record.last_run else None,
+                running=running[record.job.name],
+                problem=host.problem_of(record.job),
+            )
+            for record in records
+        ]
+
+    return host.scheduler.read(read)
 
 
 def job(host: Host, ask: Ask) -> Document:

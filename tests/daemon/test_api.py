@@ -41,6 +41,7 @@ def test_each_request_answers_as_documented(live: Live) -> None:
     added = client.add({"name": "x", "call": "work:add", "args": [1], "every": "1h"})
     assert added["job"]["source"] == "cli"
     run = live.until(lambda: live.job("x")["last_run"])
+    assert client.request("GET", "/v1/jobs") == client.status()["jobs"]
     triggered = client.trigger("x", args=[10], kwargs={"step": 5})
     ended = client.wait(triggered["id"], timeout=20)
     assert (ended["state"], ended["result"], ended["origin"]) == ("SUCCEEDED", 15, "trigger")

@@ -107,7 +107,7 @@ def test_a_handle_tells_how_its_task_stands(memory: Scheduler) -> None:
     task = memory.task(memory.schedule_one_time(gate, now()))
     assert gate.begun.wait(SOON)
     assert (task.status(), task.running(), task.done()) == ("RUNNING", True, False)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match="did not finish within"):
         task.result(0.01)
     gate.let_go.set()
     assert task.exception(SOON) is None
