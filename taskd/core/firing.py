@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from taskd.core.duplicates import same_work, unique_key
@@ -15,6 +14,7 @@ from taskd.core.overlap import make_room, met_by
 from taskd.core.planning import drop_missed, plan
 from taskd.core.record import JobRecord, Skip, SkipReason
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
+from taskd.core.value import replace
 
 NewId = Callable[[datetime], RunId]
 

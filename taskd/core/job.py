@@ -18,6 +18,7 @@ from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.schedule import LONGEST, Schedule
 from taskd.core.unique import Unique
+from taskd.core.value import value
 from taskd.errors import InvalidJob
 
 JobName = NewType("JobName", str)
@@ -58,7 +59,7 @@ class Overlap(StrEnum):
     ALLOW = "allow"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Call:
     """What to call: `target` is ``package.module:attr.path``, the arguments are JSON values.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from taskd.core.backlog import Backlog
@@ -22,6 +21,7 @@ from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
 from taskd.core.turn import Changes, Interrupt, JobChange, Mark, RunChange, Turn
+from taskd.core.value import replace
 from taskd.core.zones import EPOCH
 from taskd.errors import UnknownTask
 

@@ -13,6 +13,7 @@ from taskd.core.job import Call, Job, JobName, Source, check_priority
 from taskd.core.record import JobRecord
 from taskd.core.retry import FailurePolicy
 from taskd.core.run import UNKNOWN_USAGE, Outcome, Result, Run, RunError, RunId, Usage
+from taskd.core.value import value
 
 Ticket = NewType("Ticket", int)
 """Names the one who waits for a reply; 0 when nobody does."""
@@ -87,7 +88,7 @@ class Found:
     latest: tuple[Run, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class AttemptFinished:
     """An executor's report: attempt `attempt` of `run` ended at `at`.
 
@@ -192,7 +193,7 @@ class JobsDefined(Request):
     source: Source
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Task:
     """A task of the library: `call` is called once, at `due_at`."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from taskd.core.job import Job
 from taskd.core.run import MICROSECOND
 from taskd.core.schedule import Every, Missed, Mode, Schedule
+from taskd.core.value import replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +9,7 @@ from taskd.core.deadlines import ASK, INSIST
 from taskd.core.job import Job, Overlap
 from taskd.core.ledger import Ledger
 from taskd.core.run import Run, RunId, RunState, move
+from taskd.core.value import replace
 
 REPLACED: Final = "a newer run took its place"
 STAGES: Final = {Overlap.CANCEL_OTHER: ASK, Overlap.TERMINATE_OTHER: INSIST}

@@ -8,7 +8,7 @@ that went by and with what is to run, never with the number of occurrences.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -26,6 +26,7 @@ from taskd.core.occurrences import (
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import MICROSECOND
 from taskd.core.schedule import Every
+from taskd.core.value import replace
 
 
 @dataclass(frozen=True, slots=True)

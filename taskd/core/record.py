@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from taskd.core.job import Job, JobName
 from taskd.core.run import RunId
+from taskd.core.value import value
 
 
 class JobState(StrEnum):
@@ -31,7 +32,7 @@ class SkipReason(StrEnum):
     CALENDAR = "calendar"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class JobRecord:
     """A job as the store knows it. All instants are aware UTC.
 
@@ -72,7 +73,7 @@ class JobRecord:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Skip:
     """One decision for `count` occurrences, `first_at` to `last_at`, that never became runs."""
 

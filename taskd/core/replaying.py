@@ -11,7 +11,7 @@ at boot was met then by a run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import islice, permutations
@@ -35,6 +35,7 @@ from taskd.core.planning import (
 )
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import MICROSECOND, RunId
+from taskd.core.value import replace
 
 ORDERS: Final = 1000  # of the inputs of a turn that are tried: all orders of six
 

@@ -7,7 +7,6 @@ changed nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from taskd.core.deadlines import ASK, INSIST
@@ -38,6 +37,7 @@ from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
 from taskd.core.unique import OnConflict
+from taskd.core.value import replace
 from taskd.core.within import checkpoint, mark
 from taskd.errors import Conflict
 

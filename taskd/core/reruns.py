@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
 from taskd.core.ledger import Ledger
 from taskd.core.messages import Dismissed, Retried
 from taskd.core.run import Origin, Run, RunId, RunState
+from taskd.core.value import replace
 from taskd.errors import Conflict
 
 

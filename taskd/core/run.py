@@ -10,13 +10,13 @@ SKIPPED ◀────────────┘        CANCELLED, from any li
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
 from taskd.core.job import Call, JobName
 from taskd.core.retry import FailurePolicy
+from taskd.core.value import replace, value
 from taskd.core.zones import EPOCH
 from taskd.errors import IllegalTransition
 
@@ -101,7 +101,7 @@ class Outcome(StrEnum):
     RELEASED = "RELEASED"
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Result:
     """What a callable returned: JSON text, or the text of its `repr` where it is not JSON."""
 
@@ -109,7 +109,7 @@ class Result:
     is_repr: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class RunError:
     """What a callable raised: the class's name, the message, the formatted traceback, the repr.
 
@@ -123,7 +123,7 @@ class RunError:
     category: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Usage:
     """What an attempt used of the machine, each None where it is not known.
 
@@ -140,7 +140,7 @@ class Usage:
 UNKNOWN_USAGE: Final = Usage()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Run:
     """One accepted execution of an occurrence or of a request. All instants are aware UTC.
 
@@ -195,7 +195,7 @@ class Run:
         return microseconds(self.scheduled_at - self.priority * PRIORITY_WORTH)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Attempt:
     """One call for a run that has ended; `number` counts from 1 without gaps."""
 
@@ -220,8 +220,15 @@ def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:
     if state not in TRANSITIONS[run.state]:
         raise IllegalTransition(run.id, run.state, state)
     if state is RunState.QUEUED:
-        waiting = replace(run, state=state, queued_at=now, started_at=None)
-        return replace(waiting, stopping=False, timed_out=False, abandoned=False)
+        return replace(
+            run,
+            state=state,
+            queued_at=now,
+            started_at=None,
+            stopping=False,
+            timed_out=False,
+            abandoned=False,
+        )
     if state.is_final:
         return replace(run, state=state, finished_at=now, reason=reason)
     return replace(run, state=state)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +10,7 @@ from taskd.core.duration import format_duration
 from taskd.core.messages import AttemptFinished
 from taskd.core.retry import FailurePolicy, OnCrash
 from taskd.core.run import Attempt, Outcome, Run, RunError, RunState, move
+from taskd.core.value import replace
 
 CUT_SHORT: Final = "it was cut short by a shutdown, and may not be attempted twice"
 TIMED_OUT_CLASSES: Final = ("taskd.errors.TimedOut", "TimeoutError", "Exception")

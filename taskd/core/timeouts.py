@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from taskd.core.deadlines import ASK, GIVE_UP, INSIST
 from taskd.core.ledger import Ledger
 from taskd.core.run import Run
+from taskd.core.value import replace
 
 
 def limit_time(ledger: Ledger, run: Run, now: datetime) -> None:

@@ -15,10 +15,11 @@ from taskd.core.job import Call, JobName
 from taskd.core.messages import Receipt, Ticket
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Run, RunId
+from taskd.core.value import value
 from taskd.errors import TaskdError
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class RunChange:
     """A run's row before this turn (None: it is new) and after it."""
 
@@ -27,7 +28,7 @@ class RunChange:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class JobChange:
     """A job's row before this turn (None: new) and after it (None: removed)."""
 
@@ -36,7 +37,7 @@ class JobChange:
     actor: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Mark:
     """A key that `run` was the first to name in `scope`: see `current_run.once`."""
 
@@ -46,7 +47,7 @@ class Mark:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Note:
     """Something that the journal is to tell and no table holds; `data` are JSON values."""
 
@@ -72,7 +73,7 @@ class Changes:
         return bool(decided or self.marks or self.receipts or self.notes)
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Start:
     """Hand an attempt to the executor.
 
@@ -87,7 +88,7 @@ class Start:
     execution: Execution = DEFAULT_EXECUTION
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Interrupt:
     """Interrupt a running attempt: ask it to end (stage 1), insist (2), or give it up (3)."""
 
@@ -95,7 +96,7 @@ class Interrupt:
     stage: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Reply:
     """The answer to a request: a value of the kind that its docstring names, or an error."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from taskd.core.ledger import Ledger
 from taskd.core.messages import Checkpointed, Marked
 from taskd.core.run import Run, RunId, RunState
 from taskd.core.turn import Mark
+from taskd.core.value import replace
 from taskd.errors import Conflict
 
 

@@ -7,7 +7,6 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType, TracebackType
 from typing import TypeVar, cast
@@ -15,6 +14,7 @@ from typing import TypeVar, cast
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import UNKNOWN_USAGE, Outcome, Result, Run, RunError, Usage
 from taskd.core.turn import Start
+from taskd.core.value import replace, value
 from taskd.errors import Cancel, NotImportable, Retry
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import LocalCall, Objects
@@ -27,7 +27,7 @@ NO_CATEGORIES: Mapping[str, str] = MappingProxyType({})
 HEADROOM = 200  # levels of nesting left to those who read a result back from a deeper stack
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class End:
     """How a call ended, in the store's words; see `AttemptFinished`."""
 

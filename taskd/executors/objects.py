@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from taskd.core.job import JobName
 from taskd.core.run import Run, RunId
+from taskd.core.value import replace, value
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class LocalCall:
     """A callable of this process, with its arguments."""
 
