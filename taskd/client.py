@@ -147,6 +147,10 @@ class Client:
         query: Query = {"job": job, "n": n}
         return cast(list[Document], self.request("GET", "/v1/next", query=query))
 
+    def ps(self) -> list[Document]:
+        """What runs now, and how far it has come, the longest first."""
+        return cast(list[Document], self.request("GET", "/v1/ps"))
+
     def why(self, name: str, at: str | None = None) -> Document:
         """What was decided for the occurrence at an RFC 3339 instant, or for the last and next."""
         return cast(Document, self.request("GET", _job_path(name, "why"), query={"at": at}))

@@ -91,9 +91,8 @@ class Scheduler(AsyncTwins):
         self.store_path = self._store.path
 
     def _make_executor(self, state: Path | None, captures: bool, inbox: Inbox) -> Executors:
-        clock, kinds = self.clock.now, self._categories
         self.executor = Executors(
-            inbox, clock, self.objects, state, captures=captures, categories=kinds
+            inbox, self.clock, self.objects, state, captures=captures, categories=self._categories
         )
         return self.executor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from math import inf
 
@@ -16,6 +16,7 @@ from taskd.core.reasons import Reason
 from taskd.core.record import JobRecord, JobState
 from taskd.core.run import MICROSECOND, Attempt, Run, RunError, RunState
 from taskd.core.schedule import LONGEST as CENTURY
+from taskd.executors.pool import Live
 from taskd.stores.events import Event
 
 Document = dict[str, object]
@@ -30,10 +31,10 @@ def job_view(
     record: JobRecord,
     *,
     last_run: Run | None,
-    running: int,
+    live: Sequence[Document],
     problem: str | None = None,
 ) -> Document:
-    """Return a job. `problem` says why its runs will fail as things stand."""
+    """Return a job. `live` is what runs of it; `problem` says why its runs will fail."""
     job = record.job
     return {
         "name": job.name,
@@ -52,7 +53,8 @@ def job_view(
         "pause_reason": record.pause_reason,
         "paused_until": rfc3339(record.paused_until),
         "next_due_at": rfc3339(record.next_due_at),
-        "running": running,
+        "running": len(live),
+        "live": list(live),
         "last_run": None if last_run is None else last_run_view(last_run),
         "counts": dict(record.counts),
         "failures_in_row": record.failures_in_row,
@@ -159,11 +161,11 @@ def duration_s(run: Run) -> float | None:
     return (run.finished_at - run.started_at).total_seconds()
 
 
-def run_view(run: Run, attempts: Iterable[Attempt] = ()) -> Document:
-    """Return a run in full, with its ended attempts and the one under way."""
+def run_view(run: Run, attempts: Iterable[Attempt] = (), live: Live | None = None) -> Document:
+    """Return a run in full, with its attempts; `live` tells of the one under way."""
     listed = [attempt_view(attempt) for attempt in attempts]
     if run.state is RunState.RUNNING:
-        listed.append(_under_way(run))
+        listed.append(_under_way(run, live))
     return {
         "id": run.id,
         "job": run.job,
@@ -190,20 +192,54 @@ def run_view(run: Run, attempts: Iterable[Attempt] = ()) -> Document:
         "result": _result(run),
         "result_repr": run.result is not None and run.result.is_repr,
         "error": error_view(run.error),
+        "progress": progress_view(live),
         "node": run.node or None,
         "retry_of": run.retry_of,
         "attempts": listed,
     }
 
 
-def _under_way(run: Run) -> Document:
+def live_view(run: Run, live: Live | None, now: datetime) -> Document:
+    """Return an attempt under way; what only its executor knows is None once it has ended."""
+    started = run.started_at or now
+    return {
+        "run": run.id,
+        "job": run.job,
+        "attempt": run.attempt,
+        "max_attempts": run.max_attempts,
+        "executor": live and live.executor,
+        "pid": live and live.pid,
+        "started_at": rfc3339(run.started_at),
+        "elapsed_s": max(0.0, (now - started).total_seconds()),
+        "stopping": run.stopping,
+        "timed_out": run.timed_out,
+        "abandoned": run.abandoned,
+        "progress": progress_view(live),
+    }
+
+
+def progress_view(live: Live | None) -> Document | None:
+    """Return how far an attempt under way has come, None where it has not told."""
+    if live is None or live.progress is None:
+        return None
+    progress = live.progress
+    return {
+        "done": progress.done,
+        "total": progress.total,
+        "note": progress.note,
+        "eta_s": progress.eta_s,
+    }
+
+
+def _under_way(run: Run, live: Live | None) -> Document:
     return {
         "number": run.attempt,
         "outcome": None,
         "started_at": rfc3339(run.started_at),
         "finished_at": None,
         "node": run.node,
-        "pid": run.pid,
+        "pid": run.pid if live is None else live.pid,
+        "executor": live and live.executor,
         "fence": run.fence,
         "error": None,
     }

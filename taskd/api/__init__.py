@@ -15,7 +15,7 @@ from taskd.api.defining import (
 )
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
 from taskd.api.output import logs
-from taskd.api.reading import dead, job, jobs, next_due, ping, run, runs, status, wait_s, why
+from taskd.api.reading import dead, job, jobs, next_due, ping, ps, run, runs, status, wait_s, why
 from taskd.api.rerunning import dismiss, retry, stop_run
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "pause_job",
     "ping",
     "prune",
+    "ps",
     "recognized",
     "reload",
     "remove",

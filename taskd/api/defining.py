@@ -55,7 +55,7 @@ def add(host: Host, ask: Ask) -> object:
     if not ask.is_repeat:
         _check_code(host, job)
     (record,) = cast("tuple[JobRecord]", do(host, ask, Added(jobs=(job,))))
-    view = job_view(record, last_run=None, running=0)
+    view = job_view(record, last_run=None, live=())
     return {"job": view, "next_due_at": view["next_due_at"]}
 
 

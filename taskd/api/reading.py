@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated
 
 from pydantic import Field
 
 from taskd.api.asking import Ask, Body, Host, invalid, moment, parse, record_of
+from taskd.core.job import JobName
 from taskd.core.reasons import reason_at, reason_next
 from taskd.core.record import JobRecord
 from taskd.core.run import Run, RunState
 from taskd.errors import StoreUnavailable, UnknownTask
 from taskd.stores.history import History
-from taskd.views import Document, job_view, reason_view, rfc3339, run_view, upcoming
+from taskd.views import Document, job_view, live_view, reason_view, rfc3339, run_view, upcoming
 
 
 def ping(host: Host, ask: Ask) -> object:  # noqa: ARG001 (all requests have one shape)
@@ -42,12 +42,12 @@ def jobs(host: Host, ask: Ask) -> list[Document]:  # noqa: ARG001
     def read(history: History) -> list[Document]:
         records = history.jobs()
         last_runs = history.runs_by_id(r.last_run for r in records if r.last_run is not None)
-        running = Counter(run.job for run in history.running())
+        live = _live(host, history)
         return [
             job_view(
                 record,
                 last_run=last_runs.get(record.last_run) if record.last_run else None,
-                running=running[record.job.name],
+                live=live.get(record.job.name, []),
                 problem=host.problem_of(record.job),
             )
             for record in records
@@ -61,12 +61,27 @@ def job(host: Host, ask: Ask) -> Document:
 
     def read(history: History) -> Document:
         record = record_of(history, ask.name)
-        running = sum(run.job == record.job.name for run in history.running())
+        live = _live(host, history).get(record.job.name, [])
         last_run = history.run(record.last_run) if record.last_run else None
         problem = host.problem_of(record.job)
-        return job_view(record, last_run=last_run, running=running, problem=problem)
+        return job_view(record, last_run=last_run, live=live, problem=problem)
 
     return host.scheduler.read(read)
+
+
+def ps(host: Host, ask: Ask) -> object:  # noqa: ARG001
+    """Return what runs, the longest first."""
+    by_job = host.scheduler.read(lambda history: _live(host, history))
+    return sorted(chain(*by_job.values()), key=lambda live: str(live["started_at"]))
+
+
+def _live(host: Host, history: History) -> dict[JobName | None, list[Document]]:
+    """Return what runs, by job; tasks of the library have none."""
+    executor, now = host.scheduler.executor, host.scheduler.clock.now()
+    found: dict[JobName | None, list[Document]] = {}
+    for run in history.running():
+        found.setdefault(run.job, []).append(live_view(run, executor.live(run.id), now))
+    return found
 
 
 def runs(host: Host, ask: Ask) -> object:
@@ -86,7 +101,8 @@ def runs(host: Host, ask: Ask) -> object:
             since=moment("since", query.since, host.scheduler.clock.now(), back=True),
             limit=query.limit,
         )
-        return [run_view(run, history.attempts(run.id)) for run in found]
+        live = host.scheduler.executor.live
+        return [run_view(run, history.attempts(run.id), live(run.id)) for run in found]
 
     return host.scheduler.read(read)
 
@@ -122,7 +138,8 @@ def run(host: Host, ask: Ask) -> Document:
         found = history.run(ask.name)
         if found is None:
             raise UnknownTask(ask.name, kind="run")
-        return run_view(found, history.attempts(found.id))
+        live = host.scheduler.executor.live(found.id)
+        return run_view(found, history.attempts(found.id), live)
 
     return host.scheduler.read(read)
 

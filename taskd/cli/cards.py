@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from taskd.cli.progress import doing, progress_words
 from taskd.cli.render import Column, put, put_card, put_table, talk
 from taskd.cli.times import local, relative, took, when
 from taskd.cli.waiting import duration_of
@@ -97,6 +98,7 @@ def put_job(job: Document) -> None:
             ("source", job["source"]),
             ("next", when(job["next_due_at"])),
             ("running", _text(job["running"])),
+            *(("", _live(live)) for live in job.get("live") or ()),
             ("retries", _retries(job)),
             ("in a row", _in_a_row(job)),
             ("last run", _last_run(last) if last else ""),
@@ -129,6 +131,8 @@ def put_run(run: Document) -> None:
             ("finished", when(run["finished_at"])),
             ("took", took(duration_of(run))),
             ("attempt", _attempt(run)),
+            ("executor", _executor(run)),
+            ("progress", progress_words(run.get("progress"))),
             ("next", _next_attempt(run)),
             ("dismissed", when(run.get("dismissed_at"))),
             ("node", _text(run.get("node"))),
@@ -246,6 +250,19 @@ def _attempt_row(attempt: Document) -> tuple[str, ...]:
         _text(attempt.get("node")),
         _text(attempt.get("pid")),
     )
+
+
+def _live(live: Document) -> str:
+    """An attempt under way, among what is known of its job."""
+    words = f"{live['run']} for {took(live['elapsed_s'])}"
+    return f"{words}: {told}" if (told := doing(live)) else words
+
+
+def _executor(run: Document) -> str:
+    """What executes the attempt under way, and in which process."""
+    attempts = run.get("attempts")
+    live = attempts[-1] if attempts else {}
+    return f"{live['executor']}, pid {live['pid']}" if live.get("executor") else ""
 
 
 def _last_run(last: Document) -> str:

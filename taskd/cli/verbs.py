@@ -17,6 +17,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
     "Look": {
         "status": Verb("history", "Show the daemon and its jobs, one job, or one run in full."),
         "next": Verb("history", "List what is due next."),
+        "ps": Verb("running", "List what runs now, and how far it has come."),
         "runs": Verb("history", "List the history, newest first."),
         "result": Verb("history", "Print what a run returned."),
         "error": Verb("history", "Print the traceback of a run that failed."),

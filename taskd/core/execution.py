@@ -58,13 +58,17 @@ class Execution:
         if self.cwd is not None and (not self.cwd or "\0" in self.cwd):
             raise InvalidJob("cwd", f"{self.cwd!r} is not a path")
 
+    def chosen(self, *, is_command: bool) -> str:
+        """Return what executes it, where nothing is said, too: a command or a thread."""
+        return self.executor or (Executor.COMMAND if is_command else Executor.THREAD)
+
     def check(self, *, is_command: bool) -> None:
         """Refuse what the executor cannot honour. A plug-in judges for itself.
 
         Raises:
             InvalidJob: with the key of the policy.
         """
-        chosen = self.executor or (Executor.COMMAND if is_command else Executor.THREAD)
+        chosen = self.chosen(is_command=is_command)
         if chosen not in list(Executor):
             return
         if is_command != (chosen == Executor.COMMAND):

@@ -45,6 +45,7 @@ class _Attempt:
     def has(self, child: Child) -> None:
         with self._lock:
             self._child = child
+            self.context.pid = child.pid
             self._signal()
 
     def interrupt(self, stage: int) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final, cast
 
+from taskd.core.execution import Executor
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.errors import TaskdError
@@ -46,6 +47,7 @@ class Coroutines:
 
     def adopt(self, start: Start, context: RunContext) -> None:
         """Begin an attempt whose context there is already."""
+        context.executor = Executor.ASYNC
         self._begin(self._current(), start, context)
 
     def interrupt(self, run: RunId, stage: int = 1) -> None:

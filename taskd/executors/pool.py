@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, Protocol
 
 from taskd.core.execution import Executor
+from taskd.core.ports import Clock
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.crashpoints import crash_point
@@ -18,18 +19,28 @@ from taskd.executors.call import failed
 from taskd.executors.child import Nursery
 from taskd.executors.commands import Commands
 from taskd.executors.coroutines import Coroutines
-from taskd.executors.current_run import CONTEXT, Progress, RunContext
+from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.groups import kill_leftovers
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import Objects
 from taskd.executors.outputs import Outputs
 from taskd.executors.processes import Processes
+from taskd.executors.progress import Progress
 from taskd.executors.reports import Reports
 from taskd.executors.threads import Threads
 from taskd.inbox import Inbox
 
 PLUGINS: Final = "taskd.executors"
 """The entry point group: each names a callable that takes `Reports` and returns a `OneExecutor`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An attempt under way: what executes it, in which process, and how far it has come."""
+
+    executor: str
+    pid: int
+    progress: Progress | None
 
 
 class OneExecutor(Protocol):
@@ -69,7 +80,7 @@ class Executors:
     def __init__(
         self,
         inbox: Inbox,
-        now: Callable[[], datetime],
+        clock: Clock,
         objects: Objects | None = None,
         state: Path | None = None,
         *,
@@ -78,7 +89,7 @@ class Executors:
     ) -> None:
         self.outputs = Outputs(state) if state is not None and captures else None
         self.code = LoadedCode()
-        self._reports = Reports(inbox, now, objects, categories, self.outputs)
+        self._reports = Reports(inbox, clock, objects, categories, self.outputs)
         notes = None if state is None else state / "groups"
         self.killed = [] if notes is None else kill_leftovers(notes)
         self._nursery = Nursery(notes)
@@ -100,9 +111,7 @@ class Executors:
             RuntimeError, OSError: The machine gives no thread or process; nothing was begun.
         """
         crash_point("start.before")
-        name = start.execution.executor
-        if name is None:
-            name = Executor.COMMAND if start.call.is_command else Executor.THREAD
+        name = start.execution.chosen(is_command=start.call.is_command)
         try:
             executor = self._of(name)
         except TaskdError as error:
@@ -155,10 +164,12 @@ class Executors:
     def categories(self, categories: Mapping[str, str]) -> None:
         self._reports.categories = categories
 
-    def progress(self, run: RunId) -> Progress | None:
-        """Return the latest that a running attempt told of its progress."""
+    def live(self, run: RunId) -> Live | None:
+        """Return what is known of a running attempt and in no store; None: none runs here."""
         context = self._reports.running.get(run)
-        return None if context is None else context.progress
+        if context is None:
+            return None
+        return Live(context.executor, context.pid, context.gauge.read())
 
     def stack(self, run: RunId) -> str:
         """Return where a running attempt is, empty where that is not known."""

@@ -22,7 +22,7 @@ from taskd.core.turn import Start
 from taskd.errors import ProcessDied, TaskdError
 from taskd.executors.call import End, failed
 from taskd.executors.child import Child, Nursery, drain, ending
-from taskd.executors.current_run import CHECKPOINT_LIMIT, Progress, RunContext
+from taskd.executors.current_run import CHECKPOINT_LIMIT, RunContext
 from taskd.executors.frames import Broken, Frame, end_from, start_frame
 from taskd.executors.reports import Reports
 from taskd.executors.worker_handle import WorkerHandle
@@ -124,6 +124,7 @@ class _Attempt:
         """Name the worker; return a descriptor that is readable when there is news."""
         with self._lock:
             self.child = child
+            self.context.pid = child.pid
             self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             return self._bell
 
@@ -313,7 +314,7 @@ class _Following:
 
     def _progress(self, run: str, done: float, total: float | None, note: str) -> None:
         if run == self._attempt.start.run.id:  # and not of the attempt before
-            self._attempt.context.progress = Progress(done, total, note)
+            self._attempt.context.gauge.tell(done, total, note)
 
     def _drain(self) -> None:
         while data := drain(self._worker.output):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 
 from taskd.core.messages import AnyRequest, Noticed
+from taskd.core.ports import Clock
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.crashpoints import crash_point
@@ -14,6 +14,7 @@ from taskd.executors.call import End
 from taskd.executors.current_run import RunContext
 from taskd.executors.objects import Objects
 from taskd.executors.outputs import Outputs
+from taskd.executors.progress import Gauge
 from taskd.inbox import Inbox
 
 
@@ -28,13 +29,13 @@ class Reports:
     def __init__(
         self,
         inbox: Inbox,
-        now: Callable[[], datetime],
+        clock: Clock,
         objects: Objects | None = None,
         categories: Mapping[str, str] | None = None,
         outputs: Outputs | None = None,
     ) -> None:
         self._inbox = inbox
-        self._now = now
+        self._clock = clock
         self.objects = objects
         self.categories: Mapping[str, str] = categories or {}
         self.outputs = outputs
@@ -46,7 +47,7 @@ class Reports:
         execution, output = start.execution, None
         if self.outputs is not None and execution.capture_output:
             output = self.outputs.open(start.run.id, start.run.attempt, execution.output_limit)
-        context = RunContext(start, self.stop, self.ask, output)
+        context = RunContext(start, self.stop, self.ask, Gauge(self._clock.elapsed), output)
         self.running[start.run.id] = context
         return context
 
@@ -62,7 +63,7 @@ class Reports:
         self._close(context)
         if self.running.get(run.id) is context:
             del self.running[run.id]
-        self._inbox.post(end.of(run, self._now()))
+        self._inbox.post(end.of(run, self._clock.now()))
         crash_point("report.after")
 
     def _close(self, context: RunContext) -> None:

@@ -34,6 +34,7 @@ from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.frames import Frame, Reader, encode, end_frame, start_from
 from taskd.executors.launch import limit
 from taskd.executors.loaded_code import LoadedCode
+from taskd.executors.progress import Gauge
 
 STACKS_SIGNAL: Final = signal.SIGRTMIN + 7
 """Has the stacks of all threads written out, whatever they do; no other program asks for it."""
@@ -83,8 +84,8 @@ class Worker:
 
     def _attempt(self, frame: Frame) -> End:
         start = start_from(frame)
-        context = RunContext(start, self._stop, self._ask)
-        context.on_progress = self._progress.set
+        gauge = Gauge(_no_time, self._has_told)
+        context = RunContext(start, self._stop, self._ask, gauge)
         self._context = context
         CONTEXT.set(context)
         signal.signal(signal.SIGTERM, self._terminate)
@@ -106,6 +107,10 @@ class Worker:
         """Take SIGTERM for what it is: somebody asks the callable to stop."""
         if self._context is not None:
             self._context.cancel.set()
+
+    def _has_told(self) -> None:
+        if not self._progress.is_set():  # to look is quicker than to set it again
+            self._progress.set()
 
     def _ask(self, request: AnyRequest) -> object:
         """Ask the engine by way of the daemon."""
@@ -159,9 +164,8 @@ class Worker:
         while self._progress.wait():
             self._progress.clear()
             context = self._context
-            if context is not None and (at := context.progress) is not None:
-                told = [context.run.id, at.done, at.total, at.note]
-                self._send({"is": "progress", "at": told})
+            if context is not None and (at := context.gauge.last) is not None:
+                self._send({"is": "progress", "at": [context.run.id, *at]})
             pause.wait(PROGRESS_PAUSE_S)
 
 
@@ -198,6 +202,11 @@ def _error(kind: str, message: str) -> Exception:
         raised: Exception = found(message)
         return raised
     return errors.TaskdError(message)
+
+
+def _no_time() -> float:
+    """Return no time: the daemon measures the pace."""
+    return 0.0
 
 
 def _cpu_time() -> timedelta:

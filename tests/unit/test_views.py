@@ -32,7 +32,7 @@ ATTEMPT_FIELDS = {"number", "outcome", "started_at", "finished_at", "node", "pid
 
 def test_a_job_has_the_promised_fields() -> None:
     ended = a_run(state=RunState.SUCCEEDED, started_at=NOW, finished_at=NOW + HOUR)
-    view = job_view(a_job(schedule=Every(HOUR)), last_run=ended, running=0)
+    view = job_view(a_job(schedule=Every(HOUR)), last_run=ended, live=())
     assert view.keys() >= JOB_FIELDS
     last_run = view["last_run"]
     assert isinstance(last_run, dict)
@@ -93,5 +93,5 @@ def test_what_comes_is_known_as_far_as_the_schedule_tells() -> None:
 
 def test_only_a_cron_schedule_has_a_zone() -> None:
     cron = Cron(("0 0 * * *",), "Europe/Berlin", "H")
-    assert job_view(a_job(schedule=cron), last_run=None, running=0)["timezone"] == "Europe/Berlin"
-    assert job_view(a_job(schedule=Every(HOUR)), last_run=None, running=0)["timezone"] is None
+    assert job_view(a_job(schedule=cron), last_run=None, live=())["timezone"] == "Europe/Berlin"
+    assert job_view(a_job(schedule=Every(HOUR)), last_run=None, live=())["timezone"] is None

@@ -28,6 +28,7 @@ VERBS = (
         "resume",
         "trigger",
         "next",
+        "ps",
         "why",
     ),
     *("runs", "result", "error", "logs", "wait", "explain", "reload", "shutdown", "ping"),

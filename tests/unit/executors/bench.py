@@ -26,15 +26,22 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORK = "tests.unit.executors.work"
 
 
+class StillClock(SystemClock):
+    """The machine's clock, but for the wall time, which is `NOW`."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
 class Bench:
     """Executors, and what they report."""
 
     def __init__(self, state: Path, **options: Any) -> None:
-        self.clock = SystemClock()
+        self.clock = StillClock()
         self.wakeup = self.clock.wakeup()
         self.inbox = Inbox(self.wakeup)
         self.executors = Executors(
-            self.inbox, lambda: NOW, **{"state": state, "captures": True, **options}
+            self.inbox, self.clock, **{"state": state, "captures": True, **options}
         )
         self._ended: dict[RunId, AttemptFinished] = {}
 

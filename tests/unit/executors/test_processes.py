@@ -18,6 +18,7 @@ from taskd.core.execution import Executor
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Outcome
 from taskd.executors import groups, processes
+from taskd.executors.progress import Progress
 from tests.unit.executors.bench import SOON, Bench
 from tests.unit.executors.test_conformance import appears, eventually
 
@@ -69,6 +70,8 @@ def test_a_worker_that_dies_fails_its_attempt_alone_and_at_once(
         {"is": "ask", "ticket": 1},
         {"is": "ask", "ticket": 1, "checkpoint": 5},
         {"is": "progress", "at": 1},
+        {"is": "progress", "at": ["R" * 36, "far", 10, ""]},
+        {"is": "progress", "at": ["R" * 36, 1, -10, ""]},
         {"is": "nonsense"},
         {},
     ],
@@ -120,13 +123,18 @@ def test_the_latest_progress_can_be_read_while_it_runs(bench: Bench, tmp_path: P
         appears(ready)
 
         def is_complete(run: object = run) -> bool:
-            at = bench.executors.progress(run)  # type: ignore[arg-type]
-            return at is not None and (at.done, at.total, at.note) == (1000, 1000, "all")
+            live = bench.executors.live(run)  # type: ignore[arg-type]
+            assert live is not None
+            return live.progress == Progress(1000, 1000, "all", 0.0)
 
         eventually(is_complete)
+        live = bench.executors.live(run)
+        assert live is not None
+        assert live.executor == executor
+        assert (live.pid == os.getpid()) is (executor is Executor.THREAD)
         release.touch()
         bench.end(run)
-        assert bench.executors.progress(run) is None
+        assert bench.executors.live(run) is None
 
 
 def test_surroundings_are_those_of_the_attempt_and_no_other(bench: Bench, tmp_path: Path) -> None:

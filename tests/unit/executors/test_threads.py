@@ -13,7 +13,6 @@ from queue import SimpleQueue
 import pytest
 
 from taskd import current_run
-from taskd.clock import SystemClock
 from taskd.core.job import Call, JobName
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Origin, Outcome, Run, RunId, RunState
@@ -22,6 +21,7 @@ from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.pool import Executors
 from taskd.ids import new_id
 from taskd.inbox import Inbox
+from tests.unit.executors.bench import StillClock
 
 SOON = 20.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,10 +33,10 @@ class Pool:
 
     def __init__(self) -> None:
         self.objects = Objects()
-        self.clock = SystemClock()
+        self.clock = StillClock()
         self.wakeup = self.clock.wakeup()
         self.inbox = Inbox(self.wakeup)
-        self.threads = Executors(self.inbox, lambda: NOW, objects=self.objects)
+        self.threads = Executors(self.inbox, self.clock, objects=self.objects)
 
     def start(self, function: Callable[[], object]) -> RunId:
         run = Run(
@@ -168,6 +168,7 @@ HUNG = """
 import threading
 from datetime import datetime, timedelta
 from taskd import Scheduler
+from tests.unit.executors.bench import StillClock
 begun = threading.Event()
 scheduler = Scheduler()
 scheduler.schedule_one_time(lambda: (begun.set(), threading.Event().wait()), datetime.now())

@@ -128,7 +128,7 @@ def pour(lines: int) -> None:
 
 
 def lie(frame: object) -> None:
-    """Say something to the daemon that no worker would."""
+    """Say something to the daemon that no worker would; 36 R stand for the run."""
     import gc
 
     from taskd.executors.frames import encode
@@ -136,7 +136,7 @@ def lie(frame: object) -> None:
 
     (worker,) = (one for one in gc.get_objects() if isinstance(one, Worker))
     data = frame.encode() if isinstance(frame, str) else encode(frame)  # type: ignore[arg-type]
-    worker._connection.sendall(data)
+    worker._connection.sendall(data.replace(b"R" * len(current_run.id), current_run.id.encode()))
     threading.Event().wait()
 
 
