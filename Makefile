@@ -10,7 +10,7 @@ DEV     := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-long format clean
+.PHONY: help run test check test-long format man clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -36,6 +36,9 @@ test-long: $(DEV) ## run all tests, the long campaigns too
 format: $(DEV) ## bring the code into its standard form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+man: $(DEV) ## write man/taskd.1 anew from the command line
+	$(BIN)/python man/generate.py
 
 clean: ## remove .venv, .run and every cache
 	rm -rf $(VENV) .run dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

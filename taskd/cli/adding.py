@@ -15,30 +15,37 @@ from taskd.cli.values import seconds as seconds_of
 from taskd.cli.waiting import Deadline, ending, first_run, verdict
 from taskd.client import Client, Document
 
+Interval = Annotated[str | None, typer.Option(metavar="DURATION", help="10s, 1h30m")]
+Moments = Annotated[list[str] | None, typer.Option(metavar="TIME", help="ISO 8601")]
+Expressions = Annotated[
+    list[str] | None, typer.Option(metavar="EXPR", help="30 2 * * mon-fri, @daily")
+]
+Delay = Annotated[
+    str | None, typer.Option("--in", metavar="DURATION", help="Once, after that time.")
+]
+Tags = Annotated[list[str] | None, typer.Option(metavar="TAG", help="For people.")]
 Priority = Annotated[
     str | None,
     typer.Option(metavar="LEVEL", help="low, normal, high, critical, or -100..100."),
 ]
 
 
-@app.command(
-    epilog="Example: taskd add feed app:fetch --every 5m --retry-max-attempts 5 --retry-initial 2s"
-)
+@app.command(epilog="Example: taskd add feed app:fetch --every 5m --retry-max-attempts 5")
 @with_policies
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME")],
     call: Annotated[str, typer.Argument(metavar="CALL", help="package.module:function")],
-    every: Annotated[str | None, typer.Option(metavar="DURATION", help="10s, 1h30m")] = None,
-    cron: Annotated[list[str] | None, typer.Option(metavar="EXPR")] = None,
-    at: Annotated[list[str] | None, typer.Option(metavar="TIME", help="ISO 8601")] = None,
-    delay: Annotated[str | None, typer.Option("--in", metavar="DURATION")] = None,
+    every: Interval = None,
+    cron: Expressions = None,
+    at: Moments = None,
+    delay: Delay = None,
     now: Annotated[bool, typer.Option("--now", help="Once, at once.")] = False,
     arg: Args = None,
     kwarg: Kwargs = None,
     align: Annotated[bool, typer.Option("--align", help="Run on multiples of --every.")] = False,
     priority: Priority = None,
     carry: Annotated[bool, typer.Option("--carry", help="Pass on the last result.")] = False,
-    tag: Annotated[list[str] | None, typer.Option(metavar="TAG")] = None,
+    tag: Tags = None,
     wait: Wait = False,
     timeout: Timeout = None,
     json: Json = False,
@@ -48,6 +55,9 @@ def add(
     """Keep a job in the store, across restarts.
 
     Give one of --every, --cron, --at, --in, --now; or trigger it yourself.
+    \f
+    Policies have flags named as the keys of taskd.toml(5), which tells what they do, with a dash
+    for each dot and underscore: `retry.max_attempts` is --retry-max-attempts.
     """
     entry = {
         "name": name,

@@ -15,10 +15,18 @@ from taskd.client import Document
 @app.command(epilog="Example: taskd run jobs.toml")
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The jobs.toml to serve.")],
-    socket: Annotated[Path | None, typer.Option(help="Where to listen.")] = None,
-    store: Annotated[str | None, typer.Option(help="The store's URL, before the file's.")] = None,
+    socket: Annotated[Path | None, typer.Option(metavar="PATH", help="Where to listen.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="The store, before the file's.")
+    ] = None,
 ) -> None:
-    """Run the daemon in the foreground."""
+    """Run the daemon in the foreground.
+
+    \f
+    It prints one line when it is ready: version, jobs, store, socket and what is due next; then one
+    line for each finished run: time, job, run, state, duration, and the error of one that failed.
+    Under systemd it tells its state.
+    """
     from taskd.daemon import run as serve
 
     raise typer.Exit(serve(file, socket=socket, store=store))
@@ -26,7 +34,13 @@ def run(
 
 @app.command(epilog="Example: taskd reload")
 def reload(json: Json = False, curl: Curl = False) -> None:
-    """Read jobs.toml again, all of it or, on any problem, nothing."""
+    """Read jobs.toml again, all of it or, on any problem, nothing.
+
+    \f
+    It answers when the new jobs are in force, with what was added (+), changed (~) and removed (-).
+    A refusal leaves the jobs loaded before, and exits 78 with every problem. It never waits for
+    runs, and it takes a file without jobs, which the reload by itself refuses.
+    """
     reply = client(curl).reload()
     if json:
         put_json(reply)
@@ -42,7 +56,12 @@ def shutdown(
     now: Annotated[bool, typer.Option("--now", help="Do not wait for what is running.")] = False,
     curl: Curl = False,
 ) -> None:
-    """End the daemon; what is unfinished is handed back."""
+    """End the daemon; what is unfinished is handed back.
+
+    \f
+    Nothing more starts; what runs has `shutdown_grace` to end. What is handed back uses up no
+    attempt, and starts again with the next daemon.
+    """
     client(curl).shutdown(now)
     talk("the daemon is stopping" + (" now" if now else ", once its runs end or the grace is over"))
 

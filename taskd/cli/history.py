@@ -24,7 +24,11 @@ def status(
     json: Json = False,
     curl: Curl = False,
 ) -> None:
-    """Show the daemon and its jobs, one job, or one run in full."""
+    """Show the daemon and its jobs, one job, or one run in full.
+
+    \f
+    Problems of the file, and of the store, are told here too.
+    """
     daemon = client(curl)
     if job_or_run is None:
         _overview(daemon.status(), json=json)
@@ -42,7 +46,7 @@ def status(
 @app.command(name="next", epilog="Example: taskd next heartbeat -n 3")
 def upcoming(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
-    count: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many.")] = 10,
+    count: Annotated[int, typer.Option("-n", min=1, max=1000, metavar="N", help="How many.")] = 10,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
@@ -66,6 +70,9 @@ def why(
     """Say what was decided for an occurrence, and why.
 
     Without --at, for the last one and the next.
+    \f
+    With it, for the occurrence at that TIME or the latest before it: its run, or why it was
+    skipped, and what daylight saving did to it.
     """
     document = client(curl).why(job, instant(at, "--at", direction=-1))
     if json:
@@ -77,11 +84,13 @@ def why(
 @app.command(epilog="Example: taskd runs nightly-report --state FAILED --since 7d")
 def runs(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
-    state: Annotated[str | None, typer.Option(help="FAILED, RUNNING, ...")] = None,
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="FAILED, RUNNING, ...")] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="ISO 8601, or a duration ago")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="How many at most.")
+    ] = 20,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
@@ -99,6 +108,8 @@ def result(run: RunId, json: Json = False, curl: Curl = False) -> None:
     """Print what a run returned.
 
     Text is printed as it is, anything else as JSON.
+    \f
+    What JSON cannot hold is kept as Python's `repr` of it. A run that did not succeed exits 1.
     """
     document = client(curl).run(run)
     if document["state"] != "SUCCEEDED":

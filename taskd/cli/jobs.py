@@ -22,7 +22,11 @@ All = Annotated[bool, typer.Option("--all", help="Every job.")]
 
 @app.command(epilog="Example: taskd remove feed")
 def remove(job: JobName, json: Json = False, curl: Curl = False) -> None:
-    """Forget an added job; its history stays."""
+    """Forget an added job; its history stays.
+
+    \f
+    Its waiting runs are cancelled, and those under way finish. A job of the file is removed there.
+    """
     reply = client(curl).remove(job)
     if json:
         put_json(reply)
@@ -44,6 +48,12 @@ def stop(
     """End a job's schedule and its runs, or one run.
 
     Prints the states that were really reached.
+    \f
+    What runs is asked to end; with --force, or after the job's `kill_grace`, it is made to: a
+    process or a command is killed, a thread gets an exception where it next runs Python code, and
+    one that will not end is given up and told as such.
+
+    A stopped job stays so across restarts and changes of its entry, until `taskd resume`.
     """
     daemon = client(curl)
     if looks_like_run(job_or_run):
@@ -72,7 +82,12 @@ def pause(
     json: Json = False,
     curl: Curl = False,
 ) -> None:
-    """Hold a job, or all, across restarts and reloads."""
+    """Hold a job, or all, across restarts and reloads.
+
+    \f
+    What falls into the pause is late, see taskd.toml(5): by default it runs once afterwards, as its
+    latest occurrence.
+    """
     name = _one_or_all(job, every_job)
     end = instant(until, "--until", direction=1)
     daemon = client(curl)
@@ -85,7 +100,11 @@ def pause(
 def resume(
     job: JobOrAll = None, every_job: All = False, json: Json = False, curl: Curl = False
 ) -> None:
-    """Release a paused job, or all; revive a stopped one."""
+    """Release a paused job, or all; revive a stopped one.
+
+    \f
+    A named job that was stopped goes on with its next occurrence; --all leaves stopped jobs alone.
+    """
     name = _one_or_all(job, every_job)
     daemon = client(curl)
     reply = daemon.resume(name) if name else daemon.resume_all()
@@ -103,7 +122,12 @@ def trigger(
     json: Json = False,
     curl: Curl = False,
 ) -> None:
-    """Run a job once, now."""
+    """Run a job once, now.
+
+    \f
+    A paused or stopped job too. The run obeys `overlap` and `unique.key` as a due one does: where a
+    due one would be skipped this is refused, exits 5 and names the run in the way.
+    """
     args, kwargs = values(arg), named_values(kwarg)
     limit = seconds_of(timeout, "--timeout")
     daemon = client(curl)

@@ -58,6 +58,9 @@ def events(
 
     With --json a line of JSON for each event. What -f shows is on the disk already. A replay needs
     no daemon, and exits 1 if anything would be decided otherwise today.
+    \f
+    With --replay it shows each decision about the occurrences of JOB that the journal tells, beside
+    what today's planning makes of the same inputs; nothing is changed.
     """
     if replay is not None:
         from taskd.cli.replays import show_replay
@@ -84,7 +87,11 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check that the journal holds together and gives the tables; also while a daemon runs."""
+    """Check that the journal holds together and gives the tables; also while a daemon runs.
+
+    \f
+    Needs no daemon, and holds up none. Exits 1 where it finds something.
+    """
     from taskd.stores import rebuild as rebuilding
     from taskd.stores import verify as verifying
 
@@ -105,13 +112,18 @@ def verify(
         raise typer.Exit(Exit.FAILED)
 
 
-@app.command(epilog="Example: taskd backup /backup/taskd-$(date +%F).db")
+@app.command(epilog="Example: taskd backup taskd-$(date +%F).db")
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where there is nothing yet.")],
     store: Store = None,
     json: Json = False,
 ) -> None:
-    """Copy the store as it is at one commit; also while a daemon runs."""
+    """Copy the store as it is at one commit; also while a daemon runs.
+
+    \f
+    Needs no daemon, and holds up none. The copy is a store: stop taskd and put it in the place of
+    the other.
+    """
     from taskd.stores import backup as copying
 
     path = store_path(store)

@@ -28,7 +28,12 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The jobs.toml to check.")],
     json: Json = False,
 ) -> None:
-    """Report every problem of a jobs.toml."""
+    """Report every problem of a jobs.toml.
+
+    \f
+    Imports and signatures included, which a process of its own tries. Needs no daemon. Exits 78
+    where there is a problem; warnings go to stderr.
+    """
     from taskd.config import check as checking
     from taskd.config import report
 
@@ -61,7 +66,9 @@ def explain(
     after: Annotated[
         str | None, typer.Option(metavar="TIME", help="ISO 8601, in --timezone without a zone")
     ] = None,
-    count: Annotated[int, typer.Option("-n", min=0, max=10_000, help="How many instants.")] = 5,
+    count: Annotated[
+        int, typer.Option("-n", min=0, max=10_000, metavar="N", help="How many instants.")
+    ] = 5,
     dst_gap: DstGapRule = None,
     dst_overlap: DstOverlapRule = None,
     day_match: DayMatchRule = None,
@@ -70,6 +77,8 @@ def explain(
     """Say in words when a cron expression is due.
 
     Then list its next instants. An interval, such as 10s, is explained too.
+    \f
+    Needs no daemon.
     """
     from taskd.config.system_zone import system_zone
     from taskd.core.wording import describe

@@ -26,7 +26,11 @@ def logs(
     json: Json = False,
     curl: Curl = False,
 ) -> None:
-    """Print what a run printed and logged; of much the first and the last part are kept."""
+    """Print what a run printed and logged; of much the first and the last part are kept.
+
+    \f
+    Of its latest attempt, or the one of --attempt; up to the job's `output_limit`.
+    """
     daemon = client(curl)
     if json:
         put_json(_whole(daemon, run, attempt))

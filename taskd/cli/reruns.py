@@ -26,7 +26,9 @@ def dead(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
     error: Error = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="How many at most.")
+    ] = 20,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
@@ -58,6 +60,10 @@ def retry(
     """Do final runs again, each as a new run that names the old one.
 
     --job, --error, --older-than and --since choose among --dead.
+    \f
+    The new run has attempts of its own, and goes on from the last checkpoint. Of the dead at most
+    1000 are taken at a time, oldest first, and those of removed jobs are passed over. A run that is
+    not final is a conflict.
     """
     if bool(run) == dead:
         raise typer.BadParameter("name runs, or give --dead", param_hint="RUN")
@@ -76,7 +82,11 @@ def retry(
 
 @app.command(epilog="Example: taskd dismiss 01a20af3-3b21-74cd-9e71-356abab62da7")
 def dismiss(run: Runs, json: Json = False, curl: Curl = False) -> None:
-    """Let dead runs leave the dead-letter queue; their history stays."""
+    """Let dead runs leave the dead-letter queue; their history stays.
+
+    \f
+    It stays until its time is over, see `retention.failed`; dead letters are kept without end.
+    """
     reply = client(curl).dismiss(run)
     if json:
         put_json(reply)

@@ -24,7 +24,12 @@ _RUNNING = (
 
 @app.command(epilog="Example: taskd ps --json")
 def ps(json: Json = False, curl: Curl = False) -> None:
-    """List what runs now, and how far it has come."""
+    """List what runs now, and how far it has come.
+
+    \f
+    Job, run, attempt, executor, process and elapsed time; and what the callable tells of its
+    progress, with the time left at the pace so far.
+    """
     running = client(curl).ps()
     if json:
         put_json(running)

@@ -10,11 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-import typer
-
-from taskd.cli.app import app
-from taskd.config.keys import CALENDAR_KEYS, DAEMON_KEYS, JOB_KEYS, NESTED_KEYS
 from taskd.server import ROUTES
 
 ROOT = Path(__file__).parents[2]
@@ -24,11 +19,6 @@ TASKD = [sys.executable, "-m", "taskd"]
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.S | re.M)
-
-
-def verbs() -> set[str]:
-    group = typer.main.get_command(app)
-    return set(group.list_commands(None))  # type: ignore[attr-defined]
 
 
 def test_the_readmes_program_prints_what_it_says() -> None:
@@ -95,51 +85,11 @@ def test_the_readmes_broken_file_is_reported_as_printed(tmp_path: Path) -> None:
     assert f"```\n{ended.stdout}```" in README
 
 
-@pytest.mark.parametrize("verb", sorted(verbs()))
-def test_every_verb_is_in_the_manual_and_has_help(verb: str) -> None:
-    assert f"\n.It Cm {verb}" in (ROOT / "man/taskd.1").read_text()
-    ended = subprocess.run(
-        [*TASKD, verb, "--help"], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert "Usage" in ended.stdout
-    assert f"Example: taskd {verb}" in ended.stdout
-
-
-def test_the_manual_names_no_verb_that_is_not_there() -> None:
-    named = re.findall(r"^\.It Cm (\w+)", (ROOT / "man/taskd.1").read_text(), re.M)
-    assert sorted(named) == sorted(verbs())
-
-
-def test_every_key_is_in_the_manual_and_no_other() -> None:
-    manual = (ROOT / "man/taskd.toml.5").read_text()
-    named = {
-        key
-        for line in re.findall(r"^\.It Ic (.*)$", manual, re.M)
-        for key in line.split()
-        if key != ","
-    }
-    nested = {f"{table}.{key}" for table, keys in NESTED_KEYS.items() for key in keys}
-    known = {*DAEMON_KEYS, *JOB_KEYS, *CALENDAR_KEYS, *nested}
-    assert named == known - NESTED_KEYS.keys()
-
-
 def test_every_route_is_documented() -> None:
     document = (ROOT / "docs/api.md").read_text()
     for method, path, *_ in ROUTES:
         words = path.replace("/v1/runs/{name}", "/v1/runs/ID").replace("{name}", "NAME")
         assert f"`{method} {words}`" in document, path
-
-
-def test_the_manuals_are_well_formed() -> None:
-    for page in sorted((ROOT / "man").iterdir()):
-        read = subprocess.run(
-            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(page)],
-            capture_output=True,
-            text=True,
-            env=os.environ | {"MANWIDTH": "80"},
-            check=False,
-        )
-        assert read.stderr == ""
 
 
 def test_every_test_that_the_page_of_failures_names_is_there() -> None:

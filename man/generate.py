@@ -1,0 +1,146 @@
+"""Writes man/taskd.1: the frame in taskd.1.in, and the commands from the command line itself.
+
+python man/generate.py           writes the page
+python man/generate.py --check   exits 1, and shows the difference, where it is not up to date
+
+A verb's entry is its docstring; what follows a form feed there is for the page alone, since --help
+ends before it. The flags are those that the verb takes, with their help.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal, get_args, get_origin
+
+import mdoc
+import typer
+
+from taskd.cli.app import app
+from taskd.cli.verbs import SECTIONS
+from taskd.config.keys import CALENDAR_KEYS, DAEMON_KEYS, JOB_KEYS, NESTED_KEYS
+
+PAGE: Final = Path(__file__).with_name("taskd.1")
+FRAME: Final = Path(__file__).with_name("taskd.1.in")
+
+# Described once, in the frame, for all the verbs that have them.
+SHARED: Final = frozenset({"--json", "--curl"})
+KEYS: Final = frozenset(
+    {*DAEMON_KEYS, *JOB_KEYS, *CALENDAR_KEYS}
+    | {f"{table}.{key}" for table, keys in NESTED_KEYS.items() for key in keys}
+)
+
+
+class Verb:
+    """A verb of the command line, as the page shows it."""
+
+    def __init__(self, command: Any) -> None:  # typer gives its own classes no public types
+        self._command = command
+        shown = [param for param in command.params if not getattr(param, "hidden", False)]
+        self._arguments = [param for param in shown if param.param_type_name == "argument"]
+        options = [param for param in shown if param.param_type_name == "option"]
+        self._options = [option for option in options if not SHARED & {*option.opts}]
+        self._shared = [flag for option in options for flag in option.opts if flag in SHARED]
+        values = " ".join(_value(param) for param in shown)
+        self._words = frozenset(re.findall(r"[A-Z]+\b", values))
+
+    def entry(self) -> Iterator[str]:
+        """Yield its lines: the heading, what it does, its flags and an example."""
+        yield " ".join([f".It Cm {self._command.name}", *map(_place, self._arguments)])
+        yield from self._prose((self._command.help or "").replace("\f", "\n\n"))
+        yield from self._flags()
+        if self._shared:
+            yield ".Pp"
+            yield from self._prose(f"Also takes {' and '.join(self._shared)}.")
+        for example in re.findall(r"^Example: (.*)$", self._command.epilog or "", re.M):
+            yield from (".Bd -literal", mdoc.text(example), ".Ed")
+
+    def _flags(self) -> Iterator[str]:
+        helped = [argument for argument in self._arguments if getattr(argument, "help", None)]
+        if not helped and not self._options:
+            return
+        yield ".Pp"
+        yield ".Bl -tag -width Ds -compact"
+        for argument in helped:
+            yield f".It {_place(argument).removeprefix('Op ')}"
+            yield from self._prose(_sentence(argument.help))
+        for option in self._options:
+            flags = " , ".join(mdoc.argument(flag[1:]) for flag in option.opts)
+            yield f".It Fl {flags}" + ("" if option.is_flag else f" Ar {_words(_value(option))}")
+            yield from self._prose(_told(option))
+        yield ".El"
+
+    def _prose(self, text: str) -> list[str]:
+        return mdoc.lines(text, arguments=self._words, keys=KEYS)
+
+
+def page() -> str:
+    """Return the text of the page."""
+    return FRAME.read_text().replace("@COMMANDS@", "\n".join(_commands()))
+
+
+def _commands() -> Iterator[str]:
+    """The verbs, in the sections of `taskd --help`."""
+    group: Any = typer.main.get_command(app)
+    for section, names in SECTIONS.items():
+        yield f".Ss {section}"
+        yield ".Bl -tag -width Ds"
+        for name in names:
+            yield from Verb(group.commands[name]).entry()
+        yield ".El"
+
+
+def _place(argument: Any) -> str:
+    """An argument as the heading shows it: ``[JOB|RUN]`` is ``Op Ar JOB | RUN``."""
+    value = _value(argument)
+    bare = value.strip("[]").replace("...", " ...").replace("|", " | ")
+    return f"{'Op ' if value.startswith('[') or not argument.required else ''}Ar {bare}"
+
+
+def _value(param: Any) -> str:
+    """What stands for the value of an argument or a flag."""
+    if getattr(param, "is_flag", False):
+        return ""
+    kind = param.type_descriptor.annotation
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    return str(param.metavar or ("N" if kind is int else param.name.upper()))
+
+
+def _words(value: str) -> str:
+    return " | ".join(mdoc.argument(word) for word in value.split("|"))
+
+
+def _told(option: Any) -> str:
+    """The help of a flag, its default, and whether it may be repeated."""
+    told = [_sentence(option.help or "")]
+    if option.default is not None and not option.is_flag:
+        told.append(f"Default: {option.default}.")
+    if option.multiple and "repeat" not in told[0]:
+        told.append("May be repeated.")
+    return " ".join(filter(None, told))
+
+
+def _sentence(help_text: str) -> str:
+    return help_text if help_text.endswith((".", "?")) or not help_text else f"{help_text}."
+
+
+def main() -> int:
+    """Write the page, or check it; return the exit status."""
+    fresh = page()
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(fresh)
+        return 0
+    difference = difflib.unified_diff(
+        PAGE.read_text().splitlines(), fresh.splitlines(), "man/taskd.1", "make man", lineterm=""
+    )
+    lines = list(difference)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""The page taskd(1) is made from the verbs, and the verbs have what it needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from taskd.cli.app import app
+
+ROOT = Path(__file__).parents[3]
+GROUP: Any = typer.main.get_command(app)
+
+
+def test_the_page_of_the_commands_is_made_from_the_commands_of_today() -> None:
+    made = subprocess.run(
+        [sys.executable, ROOT / "man/generate.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert made.returncode == 0, f"run: make man\n{made.stdout}{made.stderr}"
+
+
+@pytest.mark.parametrize("verb", sorted(GROUP.commands))
+def test_every_verb_and_each_of_its_flags_has_a_help(verb: str) -> None:
+    command = GROUP.commands[verb]
+    assert command.help
+    assert re.search(rf"^Example: taskd {verb}\b", command.epilog, re.M)
+    options = [param for param in command.params if param.param_type_name == "option"]
+    assert [option.opts for option in options if not option.help] == []
