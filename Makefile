@@ -10,7 +10,7 @@ DEV     := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-long format man clean
+.PHONY: help run test check test-long format man bench bench-docs clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -39,6 +39,13 @@ format: $(DEV) ## bring the code into its standard form
 
 man: $(DEV) ## write man/taskd.1 anew from the command line
 	$(BIN)/python man/generate.py
+
+bench: $(RUNTIME) ## measure taskd beside its peers, in an hour; QUICK=1: 10 minutes; CASE=NAME
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) \
+	  $(if $(KEEP),--keep $(KEEP))
+
+bench-docs: $(RUNTIME) ## write what bench kept as FILE=... into docs/performance.md
+	@$(BIN)/python -m benchmarks --write-docs $(FILE)
 
 clean: ## remove .venv, .run and every cache
 	rm -rf $(VENV) .run dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

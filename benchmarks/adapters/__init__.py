@@ -1,0 +1,1 @@
+"""One module for each contestant; the contract is in `benchmarks.contract`."""
