@@ -46,8 +46,10 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
         "ping": Verb("daemon", "Ask whether a daemon answers."),
     },
     "Without a daemon": {
+        "init": Verb("starting", "Write a jobs.toml to begin with, and jobs that run at once."),
         "check": Verb("offline", "Report every problem of a jobs.toml."),
         "explain": Verb("offline", "Say in words when a cron expression is due."),
+        "schema": Verb("starting", "Print the JSON Schema of jobs.toml, for editors."),
     },
     "The store": {
         "verify": Verb("journal", "Check that the journal holds together and gives the tables."),

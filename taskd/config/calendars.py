@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict
 
 from taskd.config.keys import calendar_key_flaws
+from taskd.config.kinds import DAY, TEXT, WEEKDAY
 from taskd.config.positions import KeyPath
 from taskd.config.shape import Flaw, parse, shown
-from taskd.config.values import text
 from taskd.core.calendars import Calendar
 from taskd.errors import InvalidJob
 
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LARGEST_ICS: Final = 4 * 1024 * 1024  # bytes; as jobs.toml itself
 LONGEST_EVENT: Final = timedelta(days=366)
 
@@ -45,7 +44,7 @@ def calendars_from_tables(
             found.flaws.append(Flaw((name,), f"expected a table, found {shown(table)}"))
             found.by_name[name] = Calendar(name)
             continue
-        shape, flaws = parse(_CalendarTable, table)
+        shape, flaws = parse(CalendarTable, table)
         flaws += calendar_key_flaws(table)
         if not table.keys() & {"dates", "weekdays", "ics"} and not flaws:
             hint = "write dates, weekdays or ics"
@@ -128,35 +127,16 @@ def _local(value: date, timezone: str) -> datetime:
     return value.replace(tzinfo=None)
 
 
-def _day(value: object) -> date:
-    if isinstance(value, datetime):
-        hint = f"write {value.date()}"
-        raise InvalidJob("", f"{value} has a time of day, and a calendar has days", hint)
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(text(value))
-    except ValueError:
-        hint = "write one such as 2026-12-25"
-        raise InvalidJob("", f"{shown(value)} is not a date", hint) from None
-
-
-def _weekday(value: object) -> int:
-    word = text(value).lower()
-    names = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-    if word not in {*WEEKDAYS, *names}:
-        raise InvalidJob("", f"{shown(value)} is not a weekday", 'write "mon" ... "sun"')
-    return WEEKDAYS.index(word[:3])
-
-
 def _below(name: str, flaw: Flaw) -> Flaw:
     path: KeyPath = (name, *flaw.path)
     return Flaw(path, flaw.message, flaw.hint, flaw.at_key)
 
 
-class _CalendarTable(BaseModel):
+class CalendarTable(BaseModel):
+    """The values of a [calendars.NAME] table."""
+
     model_config = ConfigDict(strict=True)
 
-    dates: list[Annotated[date, PlainValidator(_day)]] = []
-    weekdays: list[Annotated[int, PlainValidator(_weekday)]] = []
-    ics: Annotated[str, PlainValidator(text)] = ""
+    dates: list[Annotated[date, DAY]] = []
+    weekdays: list[Annotated[int, WEEKDAY]] = []
+    ics: Annotated[str, TEXT] = ""

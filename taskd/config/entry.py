@@ -8,11 +8,11 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field
 
-from taskd.config import values
-from taskd.config.failure import flaw_of, retention_from_table, retry_from_table, table_flaws
+from taskd.config.failure import retention_from_table, retry_from_table, retry_word_flaws
 from taskd.config.keys import (
+    CALL_KEYS,
     CRON_KEYS,
     EXECUTION_KEYS,
     INTERVAL_KEYS,
@@ -23,7 +23,20 @@ from taskd.config.keys import (
     TRIGGERS,
     job_key_flaws,
 )
-from taskd.config.shape import Flaw, choice, parse, shown
+from taskd.config.kinds import (
+    ARGV,
+    DURATION,
+    EXECUTOR,
+    JSON,
+    KEYWORD_ARGUMENT,
+    PRIORITY,
+    SIZE,
+    TARGET,
+    TEXT,
+    word,
+)
+from taskd.config.shape import Flaw, parse
+from taskd.config.tables import NESTED_TABLES, RetryTable, flaw_of, read_table
 from taskd.config.timing import (
     Timing,
     TimingKeys,
@@ -32,13 +45,12 @@ from taskd.config.timing import (
     timing_of,
     trigger_flaws,
 )
-from taskd.config.uniqueness import unique_from
+from taskd.config.uniqueness import unique_from_table
 from taskd.core.calendars import Calendar
 from taskd.core.execution import OUTPUT_LIMIT, Execution
 from taskd.core.job import KILL_GRACE, Call, Job, JobName, Overlap, Source
 from taskd.core.retention import Retention
 from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
-from taskd.core.unique import Unique
 from taskd.errors import InvalidJob, TaskdError
 
 
@@ -69,22 +81,23 @@ def job_from_entry(
     Raises:
         InvalidEntry: with every problem of the entry.
     """
-    shape, flaws = parse(_JobEntry, entry)
+    shape, flaws = parse(JobEntry, entry)
     flaws += [*job_key_flaws(entry), *_call_flaws(entry), *trigger_flaws(entry)]
     flaws += exclude_flaws(shape, calendars)
     failure, kept, more = _policies(shape, categories)
-    flaws += more
+    unique, wrong = unique_from_table(shape.unique)
+    flaws += [*more, *wrong]
     job = _job(name, shape, entry, flaws, source, timezone, calendars)
     if job is not None and not flaws:
         flaws += never_due(job)
     if job is None or flaws:
         raise InvalidEntry(name, flaws)
-    return replace(job, failure=failure, retention=kept)
+    return replace(job, failure=failure, retention=kept, unique=unique)
 
 
 def _job(
     name: str,
-    shape: _JobEntry,
+    shape: JobEntry,
     entry: Mapping[str, object],
     flaws: list[Flaw],
     source: Source,
@@ -113,7 +126,6 @@ def _job(
             carry=carry,
             overlap=shape.overlap,
             max_instances=shape.max_instances,
-            unique=shape.unique,
             pause_after_failures=shape.pause_after_failures,
             execution=_execution(shape, wrong),
             timeout=shape.timeout,
@@ -126,18 +138,18 @@ def _job(
 
 def default_flaws(defaults: Mapping[str, object], categories: Collection[str] = ()) -> list[Flaw]:
     """What is wrong with [defaults], whichever job inherits it."""
-    _, flaws = parse(_JobEntry, defaults)
+    _, flaws = parse(JobEntry, defaults)
     own = [
         Flaw((key,), "every job has its own", "write it under [jobs.NAME]", at_key=True)
         for key in ("call", "command", *TRIGGERS)
         if key in defaults
     ]
-    nested = [
-        flaw
-        for key in NESTED_KEYS
-        if isinstance(table := defaults.get(key), dict)
-        for flaw in table_flaws(key, table, categories)
-    ]
+    nested: list[Flaw] = []
+    for key, model in NESTED_TABLES.items():
+        if isinstance(table := defaults.get(key), dict):
+            values, wrong = read_table(model, key, table)
+            words = retry_word_flaws(values, categories) if isinstance(values, RetryTable) else []
+            nested += [*wrong, *words]
     return [*job_key_flaws(defaults), *own, *flaws, *nested]
 
 
@@ -159,14 +171,7 @@ def inherit(defaults: Mapping[str, object], entry: Mapping[str, object]) -> dict
     return whole
 
 
-def _target(value: object) -> str:
-    call = Call(values.text(value))
-    if call.is_local:
-        raise ValueError(f"{shown(value)} is the name of an object in a process, not of a module")
-    return call.target
-
-
-def _call(shape: _JobEntry, entry: Mapping[str, object], wrong: set[str]) -> Call:
+def _call(shape: JobEntry, entry: Mapping[str, object], wrong: set[str]) -> Call:
     if "command" not in entry:
         return Call(shape.call, tuple(shape.args), shape.kwargs)
     line = entry["command"]
@@ -181,7 +186,7 @@ def _call(shape: _JobEntry, entry: Mapping[str, object], wrong: set[str]) -> Cal
     )
 
 
-def _execution(shape: _JobEntry, wrong: set[str]) -> Execution:
+def _execution(shape: JobEntry, wrong: set[str]) -> Execution:
     # With one of them wrong there is more than one way to mean the others.
     if wrong & {*EXECUTION_KEYS, "call", "command"}:
         return Execution()
@@ -201,7 +206,7 @@ def _call_flaws(entry: Mapping[str, object]) -> list[Flaw]:
     if "command" in entry:
         return [
             Flaw((key,), "only a callable has it", "this job has a command", at_key=True)
-            for key in ("call", "args", "kwargs", "carry")
+            for key in CALL_KEYS
             if key in entry
         ]
     meant = {"call", "command"} & {SYNONYMS.get(key, key) for key in entry}
@@ -210,7 +215,7 @@ def _call_flaws(entry: Mapping[str, object]) -> list[Flaw]:
 
 
 def _policies(
-    shape: _JobEntry, categories: Collection[str]
+    shape: JobEntry, categories: Collection[str]
 ) -> tuple[FailurePolicy, Retention, list[Flaw]]:
     """What follows a failure, how long runs are kept, and what is wrong with either."""
     retry, flaws = retry_from_table(shape.retry, categories)
@@ -219,38 +224,36 @@ def _policies(
     return policy, kept, [*flaws, *more]
 
 
-class _JobEntry(TimingKeys, BaseModel):
-    """The values of the keys; what they mean together is judged above."""
+class JobEntry(TimingKeys, BaseModel):
+    """The values of the keys of a job; what they mean together is judged above."""
 
     model_config = ConfigDict(strict=True)
 
     # Stands for a call that is missing or wrong; a job that has it never leaves this file.
-    call: Annotated[str, PlainValidator(_target)] = "local:missing"
-    args: list[Annotated[object, PlainValidator(values.json_value)]] = []
-    kwargs: dict[str, Annotated[object, PlainValidator(values.keyword_argument)]] = {}
-    description: Annotated[str, PlainValidator(values.text)] = ""
-    tags: list[Annotated[str, PlainValidator(values.text)]] = []
+    call: Annotated[str, TARGET] = "local:missing"
+    args: list[Annotated[object, JSON]] = []
+    kwargs: dict[str, Annotated[object, KEYWORD_ARGUMENT]] = {}
+    description: Annotated[str, TEXT] = ""
+    tags: list[Annotated[str, TEXT]] = []
     enabled: bool = True
-    priority: Annotated[int, PlainValidator(values.priority)] = 0
+    priority: Annotated[int, PRIORITY] = 0
     carry: bool = False
-    overlap: Annotated[Overlap, PlainValidator(lambda value: choice(Overlap, value))] = Overlap.SKIP
+    overlap: Annotated[Overlap, word(Overlap)] = Overlap.SKIP
     max_instances: Annotated[int | None, Field(ge=1)] = None
-    unique: Annotated[Unique | None, PlainValidator(unique_from)] = None
+    unique: dict[str, object] | None = None
     retry: dict[str, object] = {}
-    on_crash: Annotated[OnCrash, PlainValidator(lambda value: choice(OnCrash, value))] = (
-        OnCrash.RETRY
-    )
+    on_crash: Annotated[OnCrash, word(OnCrash)] = OnCrash.RETRY
     max_crashes: Annotated[int, Field(ge=1, le=MOST_CRASHES)] = DEFAULT_FAILURE.max_crashes
     pause_after_failures: Annotated[int | None, Field(ge=1)] = None
     retention: dict[str, object] = {}
-    command: Annotated[tuple[str, ...], PlainValidator(values.argv)] = ()
-    executor: Annotated[str | None, PlainValidator(values.executor)] = None
+    command: Annotated[tuple[str, ...], ARGV] = ()
+    executor: Annotated[str | None, EXECUTOR] = None
     shell: bool = False
-    env: dict[str, Annotated[str, PlainValidator(values.text)]] = {}
-    cwd: Annotated[str | None, PlainValidator(values.text)] = None
-    max_memory: Annotated[int | None, PlainValidator(values.size)] = None
-    max_cpu_time: Annotated[timedelta | None, PlainValidator(values.duration)] = None
+    env: dict[str, Annotated[str, TEXT]] = {}
+    cwd: Annotated[str | None, TEXT] = None
+    max_memory: Annotated[int | None, SIZE] = None
+    max_cpu_time: Annotated[timedelta | None, DURATION] = None
     capture_output: bool = True
-    output_limit: Annotated[int, PlainValidator(values.size)] = OUTPUT_LIMIT
-    timeout: Annotated[timedelta | None, PlainValidator(values.duration)] = None
-    kill_grace: Annotated[timedelta, PlainValidator(values.duration)] = KILL_GRACE
+    output_limit: Annotated[int, SIZE] = OUTPUT_LIMIT
+    timeout: Annotated[timedelta | None, DURATION] = None
+    kill_grace: Annotated[timedelta, DURATION] = KILL_GRACE

@@ -10,6 +10,7 @@ from taskd.config.shape import NOT_SUPPORTED, Flaw, nearest
 
 MOST_HINTS: Final = 20  # of a table: to look for the nearest key takes 2 ms
 
+CALL_KEYS: Final = ("call", "args", "kwargs", "carry")
 TRIGGERS: Final = ("every", "cron", "at", "on")
 SCHEDULES: Final = ("every", "cron", "at")
 INTERVAL_KEYS: Final = ("mode", "align")
@@ -25,12 +26,13 @@ EXECUTION_KEYS: Final = (
 
 JOB_KEYS: Final = frozenset(
     (
-        *("call", "args", "kwargs", "description", "tags", "enabled"),
+        *CALL_KEYS,
+        *("description", "tags", "enabled"),
         *TRIGGERS,
         *INTERVAL_KEYS,
         *CRON_KEYS,
         *SCHEDULE_KEYS,
-        *("timezone", "priority", "carry", "overlap", "max_instances", "unique"),
+        *("timezone", "priority", "overlap", "max_instances", "unique"),
         *("retry", "on_crash", "max_crashes", "pause_after_failures", "retention"),
         *("command", *EXECUTION_KEYS, "timeout", "kill_grace"),
     )
@@ -107,6 +109,12 @@ NESTED_SYNONYMS: Final[Mapping[str, Mapping[str, str]]] = {
     "retention": {
         **dict.fromkeys(("successful", "succeeded", "completed"), "success"),
         **dict.fromkeys(("failure", "error", "dead"), "failed"),
+    },
+    "unique": {
+        **dict.fromkeys(("by", "on", "fields", "id", "fingerprint"), "key"),
+        **dict.fromkeys(("states", "while", "until", "lock"), "scope"),
+        **dict.fromkeys(("ttl", "window", "lock_ttl", "unique_for", "for"), "period"),
+        **dict.fromkeys(("conflict", "onconflict"), "on_conflict"),
     },
 }
 TABLE_SYNONYMS: Final[Mapping[str, str]] = {

@@ -9,11 +9,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskd.config.keys import daemon_key_flaws
-from taskd.config.shape import NOT_SUPPORTED, Flaw, choice, parse, shown
-from taskd.config.values import duration, zone_name
+from taskd.config.kinds import DURATION, PATH, STORE, ZONE, word
+from taskd.config.shape import Flaw, parse
 
 
 class Durability(StrEnum):
@@ -31,6 +31,7 @@ class Reload(StrEnum):
     OFF = "off"
 
 
+MOST_WORKERS: Final = 1000
 SHUTDOWN_GRACE: Final = timedelta(seconds=30)  # below the 90 s after which systemd kills
 
 
@@ -57,7 +58,7 @@ def settings_from_table(
 
     Relative paths are relative to `directory`, that of the file.
     """
-    shape, flaws = parse(_DaemonTable, table)
+    shape, flaws = parse(DaemonTable, table)
     settings = Settings(
         store=shape.store,
         durability=shape.durability,
@@ -70,32 +71,16 @@ def settings_from_table(
     return settings, tuple(shape.include), [*daemon_key_flaws(table), *flaws]
 
 
-def _store(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, found {shown(value)}")
-    if value.startswith(("postgresql:", "postgres:")):
-        raise ValueError(f"PostgreSQL is {NOT_SUPPORTED}")
-    if not value.startswith("sqlite:"):
-        raise ValueError(f'expected "sqlite:///path", found {shown(value)}')
-    return value
+class DaemonTable(BaseModel):
+    """The values of the [daemon] table."""
 
-
-def _path(value: object) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(f"expected a path, found {shown(value)}")
-    return value
-
-
-class _DaemonTable(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    store: Annotated[str | None, PlainValidator(_store)] = None
-    durability: Annotated[Durability, PlainValidator(lambda value: choice(Durability, value))] = (
-        Durability.FULL
-    )
-    timezone: Annotated[str | None, PlainValidator(zone_name)] = None
-    workers: Annotated[int, Field(ge=1, le=1000)] = 8
-    python_path: list[Annotated[str, PlainValidator(_path)]] = ["."]
-    shutdown_grace: Annotated[timedelta, PlainValidator(duration)] = SHUTDOWN_GRACE
-    include: list[Annotated[str, PlainValidator(_path)]] = []
-    reload: Annotated[Reload, PlainValidator(lambda value: choice(Reload, value))] = Reload.AUTO
+    store: Annotated[str | None, STORE] = None
+    durability: Annotated[Durability, word(Durability)] = Durability.FULL
+    timezone: Annotated[str | None, ZONE] = None
+    workers: Annotated[int, Field(ge=1, le=MOST_WORKERS)] = 8
+    python_path: list[Annotated[str, PATH]] = ["."]
+    shutdown_grace: Annotated[timedelta, DURATION] = SHUTDOWN_GRACE
+    include: list[Annotated[str, PATH]] = []
+    reload: Annotated[Reload, word(Reload)] = Reload.AUTO

@@ -111,8 +111,6 @@ def _flaw(detail: ErrorDetails) -> Flaw:
     path = tuple(detail["loc"])
     match context.get("error"):
         case InvalidJob() as refusal:
-            if refusal.key.startswith(f"{path[0]}."):  # a table that was judged as a whole
-                path = tuple(refusal.key.split("."))
             return Flaw(path, refusal.message, refusal.hint)
         case ValueError() as refusal:
             return Flaw(path, str(refusal))

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskd.config import values
 from taskd.config.keys import CRON_KEYS, INTERVAL_KEYS, SCHEDULE_KEYS, SCHEDULES, TRIGGERS
-from taskd.config.shape import Flaw, choice, nearest, shown
+from taskd.config.kinds import DURATION, EVENTS, GRACE, MOMENT, MOMENTS, TEXTS, ZONE, word
+from taskd.config.shape import Flaw, nearest, shown
 from taskd.core.bounds import Bounds
 from taskd.core.calendars import Calendar, Exclude
 from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
@@ -37,32 +38,24 @@ class TimingKeys(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    every: Annotated[timedelta | None, PlainValidator(values.duration)] = None
-    cron: Annotated[tuple[str, ...] | None, PlainValidator(values.one_or_more(values.text))] = None
-    at: Annotated[
-        tuple[datetime, ...] | None, PlainValidator(values.one_or_more(values.moment))
-    ] = None
-    on: Annotated[tuple[str, ...], PlainValidator(values.one_or_more(values.event))] = ()
-    jitter: Annotated[timedelta, PlainValidator(values.duration)] = timedelta()
-    start_at: Annotated[datetime | None, PlainValidator(values.moment)] = None
-    end_at: Annotated[datetime | None, PlainValidator(values.moment)] = None
+    every: Annotated[timedelta | None, DURATION] = None
+    cron: Annotated[tuple[str, ...] | None, TEXTS] = None
+    at: Annotated[tuple[datetime, ...] | None, MOMENTS] = None
+    on: Annotated[tuple[str, ...], EVENTS] = ()
+    jitter: Annotated[timedelta, DURATION] = timedelta()
+    start_at: Annotated[datetime | None, MOMENT] = None
+    end_at: Annotated[datetime | None, MOMENT] = None
     max_runs: Annotated[int | None, Field(ge=1)] = None
-    exclude: Annotated[tuple[str, ...], PlainValidator(values.one_or_more(values.text))] = ()
-    misfire_grace_time: Annotated[timedelta | None, PlainValidator(values.grace)] = None
-    catchup: Annotated[Catchup, PlainValidator(lambda value: choice(Catchup, value))] = (
-        Catchup.LATEST
-    )
+    exclude: Annotated[tuple[str, ...], TEXTS] = ()
+    misfire_grace_time: Annotated[timedelta | None, GRACE] = None
+    catchup: Annotated[Catchup, word(Catchup)] = Catchup.LATEST
     catchup_limit: Annotated[int, Field(ge=1)] = FORGIVING.limit
-    mode: Annotated[Mode, PlainValidator(lambda value: choice(Mode, value))] = Mode.FIXED_RATE
+    mode: Annotated[Mode, word(Mode)] = Mode.FIXED_RATE
     align: bool = False
-    dst_gap: Annotated[DstGap | None, PlainValidator(lambda value: choice(DstGap, value))] = None
-    dst_overlap: Annotated[
-        DstOverlap | None, PlainValidator(lambda value: choice(DstOverlap, value))
-    ] = None
-    day_match: Annotated[DayMatch, PlainValidator(lambda value: choice(DayMatch, value))] = (
-        DayMatch.OR
-    )
-    timezone: Annotated[str | None, PlainValidator(values.zone_name)] = None
+    dst_gap: Annotated[DstGap | None, word(DstGap)] = None
+    dst_overlap: Annotated[DstOverlap | None, word(DstOverlap)] = None
+    day_match: Annotated[DayMatch, word(DayMatch)] = DayMatch.OR
+    timezone: Annotated[str | None, ZONE] = None
 
 
 def trigger_flaws(entry: Mapping[str, object]) -> list[Flaw]:

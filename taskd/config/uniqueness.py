@@ -1,42 +1,22 @@
-"""Uniqueness: the table `unique` of a job."""
+"""Uniqueness: what the table `unique` of a job means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TypeVar
+from collections.abc import Mapping
 
-from taskd.config import values
-from taskd.config.keys import NESTED_KEYS
-from taskd.config.shape import choice, nearest, shown
-from taskd.core.unique import OnConflict, Scope, Unique
+from taskd.config.shape import Flaw
+from taskd.config.tables import UniqueTable, flaw_of, read_table
+from taskd.core.unique import Unique
 from taskd.errors import InvalidJob
 
-T = TypeVar("T")
 
-
-def unique_from(value: object) -> Unique:
-    """Which runs of a job are the same work. Raises InvalidJob with the key in the table."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a table, found {shown(value)}")
-    for key in value:
-        if key not in NESTED_KEYS["unique"]:
-            hint = nearest(str(key), sorted(NESTED_KEYS["unique"]))
-            raise InvalidJob(f"unique.{key}", "there is no such key", hint)
-    return Unique(
-        key=_read(value, "key", values.text, ""),
-        scope=_read(value, "scope", partial(choice, Scope), Scope.INCOMPLETE),
-        period=_read(value, "period", values.duration, None),
-        on_conflict=_read(value, "on_conflict", partial(choice, OnConflict), OnConflict.SKIP),
-    )
-
-
-def _read(table: Mapping[str, object], key: str, read: Callable[[object], T], default: T) -> T:
-    if key not in table:
-        return default
+def unique_from_table(table: Mapping[str, object] | None) -> tuple[Unique | None, list[Flaw]]:
+    """Which runs of a job are the same work, None without a `table`, and all that is wrong."""
+    if table is None:
+        return None, []
+    shape, flaws = read_table(UniqueTable, "unique", table)
     try:
-        return read(table[key])
-    except InvalidJob as error:
-        raise InvalidJob(f"unique.{key}", error.message, error.hint) from None
-    except ValueError as error:
-        raise InvalidJob(f"unique.{key}", str(error)) from None
+        return Unique(**dict(shape)), flaws
+    except InvalidJob as refusal:
+        # What depends on a value that is wrong was judged with its default, and is not told.
+        return None, flaws or [flaw_of(refusal)]

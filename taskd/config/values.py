@@ -27,7 +27,7 @@ _RFC_3339: Final = re.compile(
 )
 _PLUGINS: Final = "taskd.executors"  # an entry point group
 _SIZE: Final = re.compile(r"(\d{1,15}) ?(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)", re.ASCII)
-_UNITS: Final = {
+SIZES: Final = {
     "B": 1,
     "kB": 10**3,
     "MB": 10**6,
@@ -38,6 +38,10 @@ _UNITS: Final = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+_LONG_WEEKDAYS: Final = (
+    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+)
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # What TOML promises to keep exactly; a range tells at once whether it holds a number.
 _INTEGERS: Final = range(-(2**63), 2**63)
 _DEEPEST: Final = 64  # tables and lists in one another: far from any interpreter's limit
@@ -115,7 +119,7 @@ def size(value: object) -> int:
     if match is None:
         hint = 'write one such as "512MiB"'
         raise InvalidJob("", f"expected a size, found {shown(value)}", hint)
-    return int(match[1]) * _UNITS[match[2]]
+    return int(match[1]) * SIZES[match[2]]
 
 
 def argv(value: object) -> tuple[str, ...]:
@@ -131,6 +135,53 @@ def argv(value: object) -> tuple[str, ...]:
         case _:
             raise ValueError(f"expected a list of texts or a text, found {shown(value)}")
     return tuple(str(word) for word in Call.command(*words).args)
+
+
+def target(value: object) -> str:
+    """The name of a callable, ``package.module:attr.path``."""
+    call = Call(text(value))
+    if call.is_local:
+        raise ValueError(f"{shown(value)} is the name of an object in a process, not of a module")
+    return call.target
+
+
+def store(value: object) -> str:
+    """The address of a store."""
+    address = text(value)
+    if address.startswith(("postgresql:", "postgres:")):
+        raise ValueError(f"PostgreSQL is {NOT_SUPPORTED}")
+    if not address.startswith("sqlite:"):
+        raise ValueError(f'expected "sqlite:///path", found {shown(value)}')
+    return address
+
+
+def path(value: object) -> str:
+    """A path, or a pattern of paths."""
+    if not isinstance(value, str) or not value or "\0" in value or not _is_unicode(value):
+        raise ValueError(f"expected a path, found {shown(value)}")
+    return value
+
+
+def day(value: object) -> date:
+    """A TOML date or an ISO 8601 text."""
+    if isinstance(value, datetime):
+        hint = f"write {value.date()}"
+        raise InvalidJob("", f"{value} has a time of day, and a calendar has days", hint)
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(text(value))
+    except ValueError:
+        hint = "write one such as 2026-12-25"
+        raise InvalidJob("", f"{shown(value)} is not a date", hint) from None
+
+
+def weekday(value: object) -> int:
+    """A weekday by its English name, short or long; Monday is 0."""
+    name = text(value).lower()
+    if name not in {*WEEKDAYS, *_LONG_WEEKDAYS}:
+        raise InvalidJob("", f"{shown(value)} is not a weekday", 'write "mon" ... "sun"')
+    return WEEKDAYS.index(name[:3])
 
 
 def moment(value: object) -> datetime:

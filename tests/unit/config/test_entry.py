@@ -442,3 +442,18 @@ def test_the_tables_of_the_defaults_are_inherited_key_by_key() -> None:
     assert whole["retry"] == {"max_attempts": 5, "initial": "1s"}
     assert whole["on_crash"] == "fail"
     assert inherit(defaults, CALL | {"retry": 3})["retry"] == 3
+
+
+def test_everything_wrong_with_a_table_of_uniqueness_is_told_at_once() -> None:
+    table = {"scope": "always", "period": 5, "keys": "a"}
+    assert refusals(CALL | {"unique": table}).keys() == {
+        "unique.scope",
+        "unique.period",
+        "unique.keys",
+    }
+
+
+def test_defaults_may_say_which_runs_are_the_same_work() -> None:
+    assert default_flaws({"unique": {"key": "{region}", "scope": "period"}}) == []
+    (flaw,) = default_flaws({"unique": {"ttl": "1h"}})
+    assert (flaw.key, flaw.hint) == ("unique.ttl", "the key is period")

@@ -1,0 +1,1 @@
+"""The files that `taskd init` writes, as they are written."""
