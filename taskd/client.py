@@ -5,18 +5,16 @@ Light on purpose: every `taskd` verb pays for this import, so it stays with the 
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import shlex
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import quote, urlencode
 
-from taskd.errors import ApiError, NoDaemon
+from taskd.connections import Connections
+from taskd.errors import ApiError
 from taskd.places import socket_candidates
 
 Document = dict[str, Any]
@@ -28,16 +26,26 @@ FINAL_STATES = frozenset({"SUCCEEDED", "FAILED", "DEAD", "CANCELLED", "SKIPPED"}
 
 
 class Client:
-    """A caller of one daemon; each request is a connection of its own, so threads may share it.
+    """A caller of one daemon; threads may share it.
 
     `socket` is the control socket; without it the places of `socket_candidates` are tried in
-    order, for each request anew, and the first that answers is taken.
+    order, for each connection anew, and the first that answers is taken. Each request is a
+    connection of its own, but within ``with Client() as client:``, where a connection serves one
+    request after another: for those who send many.
 
     Every method raises `NoDaemon` where nothing answers and `ApiError` where the daemon refuses.
     """
 
     def __init__(self, socket: Path | None = None) -> None:
         self.sockets = (socket,) if socket else socket_candidates(os.environ, os.getuid())
+        self._connections = Connections(self.sockets)
+
+    def __enter__(self) -> Self:
+        self._connections.keep()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._connections.close()
 
     def request(
         self,
@@ -55,31 +63,35 @@ class Client:
         The `ApiError` then has the code ``no_answer``. With a `key` (an Idempotency-Key: 1 to 255
         printable ASCII characters) it may be sent again, and is carried out once.
         """
-        connection = self._connect(timeout)
+        content = b"" if body is None else _json(body).encode()
+        headers = {} if self._connections.are_kept else {"Connection": "close"}
+        if content:
+            headers["Content-Type"] = "application/json"
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        connection = self._connections.take(timeout)
         try:
-            connection.request(method, target(path, query), **_payload(body, key))
-            response = connection.getresponse()
-            text = response.read()
-        except (OSError, http.client.HTTPException) as error:
+            connection.send(method, target(path, query), headers, content)
+            status, text = connection.status(), connection.body()
+        except OSError as error:
             raise _no_answer(connection.path, error) from error
         finally:
-            connection.close()
-        return _decode(response.status, text)
+            self._connections.give_back(connection)
+        return _decode(status, text)
 
     def stream(self, path: str, *, query: Query | None = None) -> Iterator[Any]:
         """Send a GET and yield the decoded JSON of each line, as long as the daemon sends any.
 
         What breaks off raises an `ApiError` with the code ``no_answer``.
         """
-        connection = self._connect(None)
+        connection = self._connections.open(None)
         try:
-            connection.request("GET", target(path, query), **_payload(None, None))
-            response = connection.getresponse()
-            if response.status >= 400:
-                _decode(response.status, response.read())
-            while line := response.readline():
-                yield json.loads(line)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            connection.send("GET", target(path, query), {"Connection": "close"})
+            status = connection.status()
+            if status >= 400:
+                _decode(status, connection.body())
+            yield from map(json.loads, connection.lines())
+        except (OSError, ValueError) as error:
             raise _no_answer(connection.path, error) from error
         finally:
             connection.close()
@@ -258,28 +270,13 @@ class Client:
         body = {key: value for key, value in fields.items() if value is not None}
         return cast(Document, self.request("POST", path, body=body))
 
-    def _connect(self, timeout: float | None) -> _UnixConnection:
-        refused: Path | None = None
-        for path in self.sockets:
-            connection = _UnixConnection(path, timeout)
-            try:
-                connection.connect()
-            except PermissionError:
-                refused = refused or path
-            except OSError:
-                continue
-            else:
-                return connection
-        if refused:
-            detail = f"{refused} belongs to another user; run this as that user, or as root"
-            raise ApiError(403, "forbidden", detail, {})
-        raise NoDaemon([str(path) for path in self.sockets])
-
 
 def curl(
     path: Path, method: str, url: str, *, body: object = None, query: Query | None = None
 ) -> str:
     """The request as a command line for a POSIX shell."""
+    import shlex  # for this alone
+
     words = ["curl", "--unix-socket", str(path)]
     if method != "GET":
         words += ["--request", method]
@@ -295,21 +292,6 @@ def target(path: str, query: Query | None = None) -> str:
     return f"{path}?{urlencode(given, errors='surrogateescape')}" if given else path
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float | None) -> None:
-        super().__init__("taskd", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(str(self.path))
-        except OSError:
-            self.close()
-            raise
-
-
 def _job_path(name: str, verb: str = "") -> str:
     return f"/v1/jobs/{_segment(name)}" + (f"/{verb}" if verb else "")
 
@@ -320,15 +302,6 @@ def _run_path(run: str, verb: str = "") -> str:
 
 def _segment(text: str) -> str:
     return quote(text, safe="", errors="surrogateescape")
-
-
-def _payload(body: object, key: str | None) -> dict[str, Any]:
-    headers = {"Connection": "close"}
-    if key is not None:
-        headers["Idempotency-Key"] = key
-    if body is None:
-        return {"headers": headers}
-    return {"body": _json(body), "headers": {**headers, "Content-Type": "application/json"}}
 
 
 def _json(body: object) -> str:

@@ -145,7 +145,8 @@ class Contestant(Crashable):
         client = self._start(jobs, workers)
         assert self._daemon is not None
         try:
-            yield client
+            with client:
+                yield client
         finally:
             self._daemon.terminate()
             self._daemon.communicate()

@@ -32,7 +32,14 @@ def test_importing_the_client_loads_nothing_but_itself_and_the_standard_library(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
     own = {name for name in loaded if name.partition(".")[0] == "taskd"}
-    assert own == {"taskd", "taskd.client", "taskd.errors", "taskd.places"}
+    assert own == {
+        "taskd",
+        "taskd.client",
+        "taskd.errors",
+        "taskd.places",
+        "taskd.wire",
+        "taskd.connections",
+    }
     assert not set(HEAVY) & {name.partition(".")[0] for name in loaded}
 
 

@@ -47,7 +47,7 @@ def test_ping_loads_nothing_of_the_engine_and_no_table_of_rich(peer: Peer) -> No
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stderr.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("taskd.")}
-    assert rooms == {"cli", "client", "errors", "places", "terminal"}
+    assert rooms == {"cli", "client", "errors", "connections", "places", "terminal", "wire"}
     heavy = {"rich", "croniter", "watchdog", "aiohttp", "asyncio", "sqlite3"}
     assert not heavy & {name.partition(".")[0] for name in loaded}
 
