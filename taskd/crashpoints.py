@@ -1,13 +1,15 @@
 """Crash points: named places where a test has the process die, to see what a restart makes of it.
 
 ``TASKD_CRASH_AT=name:n`` in the environment ends the process at the n-th passing of that point, by
-`os._exit`: nothing is flushed, closed or released, as if it were killed there. Unset, a point costs
-a call and a comparison.
+`os._exit`: nothing is flushed, closed or released, as if it were killed there. With
+``name:n:hang`` the thread that passes stays there for ever instead. Unset, a point costs a call and
+a comparison.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Final
@@ -67,13 +69,16 @@ POINTS: Final = frozenset(
 class _Fuse:
     """Burns down with each passing of one point, in whatever threads it is passed."""
 
-    def __init__(self, name: str, passing: int) -> None:
+    def __init__(self, name: str, passing: int, *, hangs: bool) -> None:
         self.name = name
         self._passing = passing
+        self._hangs = hangs
         self._passings = count(1)  # its `next` is one step under the interpreter's lock
 
     def burn(self, name: str) -> None:
         if name == self.name and next(self._passings) == self._passing:
+            if self._hangs:
+                threading.Event().wait()
             os._exit(EXIT_CRASHED)
 
 
@@ -98,14 +103,18 @@ def tell(passed: Callable[[str], None] | None) -> None:
 def arm(spec: str) -> None:
     """Have the process die as ``name:n`` says: at the n-th passing of that point, from 1.
 
+    ``name:n:hang`` has the thread hang there.
+
     Raises:
         ValueError: There is no such point, or no such passing. A misspelt point would never be
             reached, and the test that asked for it would prove nothing.
     """
-    name, _, passing = spec.partition(":")
-    if name not in POINTS or not passing.isdecimal() or int(passing) < 1:
+    name, _, rest = spec.partition(":")
+    passing, _, how = rest.partition(":")
+    is_count = passing.isdecimal() and int(passing) >= 1
+    if name not in POINTS or not is_count or how not in ("", "hang"):
         raise ValueError(f"TASKD_CRASH_AT={spec}: expected a crash point and a count, NAME:N")
-    tell(_Fuse(name, int(passing)).burn)
+    tell(_Fuse(name, int(passing), hangs=how == "hang").burn)
 
 
 if asked := os.environ.get("TASKD_CRASH_AT"):

@@ -32,10 +32,16 @@ from taskd.errors import ConfigError, SocketUnusable, Stopped, StoreError, Store
 from taskd.executors.capture import captured
 from taskd.places import socket_candidates, state_directory
 from taskd.reloading import Reloader
-from taskd.runlog import Runlog
+from taskd.runlog import STDERR, Runlog
 from taskd.scheduler import Scheduler
 from taskd.server import Server, listen
-from taskd.systemd import Notifier, feed_watchdog, watchdog_interval
+from taskd.systemd import (
+    Notifier,
+    feed_watchdog,
+    inherited_socket,
+    is_journal,
+    watchdog_interval,
+)
 from taskd.views import Document, rfc3339
 
 EXIT_FAILED: Final = 1
@@ -80,27 +86,29 @@ def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> 
     or the socket cannot be had; 78: the file has problems. The process must end then.
     """
     _fill_standard_descriptors()
-    runlog = Runlog()
+    runlog = Runlog(is_journal=is_journal(os.environ, STDERR))
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
     try:
         with captured():
             return _run(path, socket, store, runlog)
     except ConfigError as error:
         for problem in error.problems:
-            runlog.say(render(problem))
+            runlog.say(render(problem), logging.ERROR)
         return EXIT_CONFIG
     except (StoreError, SocketUnusable) as error:
-        runlog.say(f"taskd: {error}")
+        runlog.say(f"taskd: {error}", logging.ERROR)
         return EXIT_FAILED
     finally:
         runlog.finish()
 
 
 def _run(path: Path, socket: Path | None, store: str | None, runlog: Runlog) -> int:
+    # First of all: nothing that is started here may inherit it.
+    inherited = inherited_socket(os.environ, os.getpid())
     daemon = Daemon(load(path), store=store, runlog=runlog)
     try:
-        control = listen(socket or socket_candidates(os.environ, os.geteuid())[0])
-        status = daemon.serve(control)
+        control = inherited or listen(socket or socket_candidates(os.environ, os.geteuid())[0])
+        status = daemon.serve(control, owns_socket=inherited is None)
     except (SocketUnusable, StoreError):
         daemon.scheduler.shutdown(grace=timedelta(0))
         raise
@@ -148,12 +156,12 @@ class Daemon:
 
     # -- the main thread -------------------------------------------------------------------------
 
-    def serve(self, control: sockets.socket) -> int:
+    def serve(self, control: sockets.socket, *, owns_socket: bool = True) -> int:
         """Serve until told to end; return the exit status."""
         self._socket = Path(control.getsockname())
         self._watch_signals()
         self._files.start()
-        server = Server(self, control)
+        server = Server(self, control, owns_socket=owns_socket)
         server.start()
         threading.Thread(target=self._await_end, name="taskd-end", daemon=True).start()
         self._start_watchdog()
@@ -284,12 +292,13 @@ class Daemon:
         due = min((r.next_due_at for r in records if r.next_due_at is not None), default=None)
         soon = f"next due {due.astimezone():%H:%M:%S}" if due else "nothing due"
         jobs = "1 job" if len(records) == 1 else f"{len(records)} jobs"
-        return f"{jobs}, store {self._store}, socket {self._socket}, {soon}"
+        refused = "; the file has problems, see taskd status" if self._files.problems else ""
+        return f"{jobs}, store {self._store}, socket {self._socket}, {soon}{refused}"
 
 
 def _default_store() -> str:
     path = state_directory(os.environ, os.geteuid()) / "taskd.db"
-    return f"sqlite:///{path.absolute()}"
+    return f"sqlite://{path.absolute()}"
 
 
 def _fill_standard_descriptors() -> None:

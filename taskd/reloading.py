@@ -62,7 +62,7 @@ class Reloader:
         configuration: Configuration,
         scheduler: Scheduler,
         *,
-        say: Callable[[str], None],
+        say: Callable[[str, int], None],
         notifier: Notifier,
         summary: Callable[[], str],
     ) -> None:
@@ -150,7 +150,7 @@ class Reloader:
         faults = faults_of(self.configuration)
         self._faults = {fault.job: fault.message for fault in reversed(faults)}
         for fault in faults:
-            self._say(render(problem_of(self.configuration, fault)))
+            self._say(render(problem_of(self.configuration, fault)), logging.ERROR)
 
     def _look_again(self) -> None:
         """See what changed between the first reading and the watch."""
@@ -180,11 +180,11 @@ class Reloader:
     def _tell(self, error: Exception) -> None:
         match error:
             case ConfigError():
-                self._say("taskd: the file was not taken; the old jobs run on:")
+                self._say("taskd: the file was not taken; the old jobs run on:", logging.ERROR)
                 for problem in error.problems:
-                    self._say(render(problem))
+                    self._say(render(problem), logging.ERROR)
             case TaskdError():
-                self._say(f"taskd: the file was not taken: {error}")
+                self._say(f"taskd: the file was not taken: {error}", logging.ERROR)
             case _:
                 logger.error("a reload failed", exc_info=error)
 
@@ -209,7 +209,7 @@ class Reloader:
         crash_point("reload.adopted")
         kinds = ("added", "changed", "removed", "unchanged")
         counts = ", ".join(f"{len(getattr(outcome, kind))} {kind}" for kind in kinds)
-        self._say(f"taskd has read {configuration.path}: {counts}")
+        self._say(f"taskd has read {configuration.path}: {counts}", logging.INFO)
         return outcome
 
     def _adopt(self, configuration: Configuration) -> None:
@@ -225,7 +225,7 @@ class Reloader:
 
     def _warn(self) -> None:
         for warning in self.configuration.warnings:
-            self._say(f"warning: {render(warning)}")
+            self._say(f"warning: {render(warning)}", logging.WARNING)
 
     # -- parts -----------------------------------------------------------------------------------
 

@@ -129,9 +129,15 @@ class Server:
     """Answers the API on an open socket until `close`."""
 
     def __init__(
-        self, host: api.Host, control: socket.socket, *, read_timeout_s: float = READ_TIMEOUT_S
+        self,
+        host: api.Host,
+        control: socket.socket,
+        *,
+        owns_socket: bool = True,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         self._host = host
+        self._owns_socket = owns_socket
         self._read_timeout_s = read_timeout_s
         self._control = control
         self._path = Path(control.getsockname())
@@ -147,10 +153,11 @@ class Server:
         asyncio.run_coroutine_threadsafe(self._open(), self._events).result()
 
     def close(self) -> None:
-        """Remove the socket, then finish the requests under way."""
-        # While it still answers: a daemon that finds it dead would put its own in this place.
-        with suppress(FileNotFoundError):
-            self._path.unlink()
+        """Remove the socket, unless it is systemd's, then finish the requests under way."""
+        if self._owns_socket:
+            # While it still answers: a daemon that finds it dead would put its own in its place.
+            with suppress(FileNotFoundError):
+                self._path.unlink()
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._events).result()
         self._events.call_soon_threadsafe(self._events.stop)
         self._thread.join()

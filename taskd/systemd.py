@@ -1,15 +1,22 @@
-"""What taskd tells systemd: sd_notify(3) over the datagram socket in ``$NOTIFY_SOCKET``."""
+"""What taskd tells systemd, and what it gets from it.
+
+sd_notify(3) over the datagram socket in ``$NOTIFY_SOCKET``, sd_listen_fds(3) and sd-daemon(3).
+"""
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from taskd.errors import SocketUnusable
+
 # A service manager that does not read its socket may hold us up so long, and no longer.
 _PATIENCE_S: Final = 1.0
+_FIRST_INHERITED: Final = 3  # SD_LISTEN_FDS_START
 
 
 class Notifier:
@@ -81,6 +88,40 @@ def feed_watchdog(
     while not has_ended(interval.total_seconds()):
         progress()
         notifier.watchdog()
+
+
+def inherited_socket(environ: MutableMapping[str, str], pid: int) -> socket.socket | None:
+    """Return the listening socket that systemd opened for process `pid`; None if it opened none.
+
+    Neither the variables that tell of it nor the descriptor go on to the children of the process.
+
+    Raises:
+        SocketUnusable: There are several, or it is not a listening Unix stream socket.
+    """
+    meant = environ.pop("LISTEN_PID", "")
+    count = environ.pop("LISTEN_FDS", "")
+    environ.pop("LISTEN_FDNAMES", None)
+    if meant != str(pid) or not count.isdecimal() or int(count) == 0:
+        return None
+    for descriptor in range(_FIRST_INHERITED, _FIRST_INHERITED + int(count)):
+        os.set_inheritable(descriptor, False)
+    if int(count) > 1:
+        raise SocketUnusable("LISTEN_FDS", f"{count} sockets were passed on; taskd takes one")
+    given = socket.socket(fileno=_FIRST_INHERITED)
+    is_listening = given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    if (given.family, given.type) != (socket.AF_UNIX, socket.SOCK_STREAM) or not is_listening:
+        given.detach()
+        raise SocketUnusable(
+            "LISTEN_FDS", "is not a listening Unix stream socket: ListenStream=/..."
+        )
+    return given
+
+
+def is_journal(environ: Mapping[str, str], descriptor: int) -> bool:
+    """Whether what is written to `descriptor` goes to systemd's journal, by systemd.exec(5)."""
+    device, _, inode = environ.get("JOURNAL_STREAM", "").partition(":")
+    there = os.fstat(descriptor)
+    return (device, inode) == (str(there.st_dev), str(there.st_ino))
 
 
 def _status(text: str) -> str:

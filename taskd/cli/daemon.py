@@ -25,7 +25,7 @@ def run(
     \f
     It prints one line when it is ready: version, jobs, store, socket and what is due next; then one
     line for each finished run: time, job, run, state, duration, and the error of one that failed.
-    Under systemd it tells its state.
+    Under systemd it tells its state, see taskd(8).
     """
     from taskd.daemon import run as serve
 

@@ -155,7 +155,11 @@ def test_one_reading_answers_all_who_asked_before_it(live: Live) -> None:
     scheduler = Scheduler()
     said: SimpleQueue[str] = SimpleQueue()
     files = Reloader(
-        load(live.config), scheduler, say=said.put, notifier=Notifier({}), summary=lambda: "well"
+        load(live.config),
+        scheduler,
+        say=lambda text, _: said.put(text),
+        notifier=Notifier({}),
+        summary=lambda: "well",
     )
     asked = [files.ask() for _ in range(100)]
     files.start()
@@ -170,7 +174,11 @@ def test_a_closed_reloader_reads_no_more_and_refuses_all_who_ask(live: Live) -> 
     scheduler = Scheduler()
     said: SimpleQueue[str] = SimpleQueue()
     files = Reloader(
-        load(live.config), scheduler, say=said.put, notifier=Notifier({}), summary=lambda: "well"
+        load(live.config),
+        scheduler,
+        say=lambda text, _: said.put(text),
+        notifier=Notifier({}),
+        summary=lambda: "well",
     )
     files.start()
     assert files.ask().result(20).unchanged == ("ping",)
@@ -223,7 +231,13 @@ def test_what_changed_while_it_started_is_not_missed(live: Live) -> None:
     live.write(YEARLY)
     scheduler = Scheduler()
     said: SimpleQueue[str] = SimpleQueue()
-    files = Reloader(first, scheduler, say=said.put, notifier=Notifier({}), summary=lambda: "well")
+    files = Reloader(
+        first,
+        scheduler,
+        say=lambda text, _: said.put(text),
+        notifier=Notifier({}),
+        summary=lambda: "well",
+    )
     files.start()
     assert "1 added, 0 changed, 1 removed" in said.get(timeout=20)
     files.close()

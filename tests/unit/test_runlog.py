@@ -146,3 +146,15 @@ def test_a_run_is_told_with_its_job_its_state_and_how_long_it_took() -> None:
     cancelled = replace(run, state=RunState.CANCELLED, started_at=None, reason="removed")
     assert line(cancelled) == f"{time:%H:%M:%S} nightly {run.id} CANCELLED removed"
     assert " task " in line(replace(run, job=None))
+
+
+def test_in_the_journal_each_line_begins_with_its_priority(pipe: Pipe) -> None:
+    read, write = pipe
+    runlog = Runlog(write, is_journal=True)
+    runlog.say("two\nlines", logging.ERROR)
+    runlog.say("all is well")
+    runlog.emit(a_record())
+    runlog.ended(a_run(state=RunState.FAILED, error=RunError("ValueError", "no", "", "")))
+    runlog.finish()
+    found = [line[:3] for line in said(read)]
+    assert found == ["<3>", "<3>", "<6>", "<3>", "<4>"]

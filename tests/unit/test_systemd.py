@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import configparser
-import shutil
+import os
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,8 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from taskd.systemd import Notifier, feed_watchdog, watchdog_interval
+from taskd.errors import SocketUnusable
+from taskd.systemd import (
+    Notifier,
+    feed_watchdog,
+    inherited_socket,
+    is_journal,
+    watchdog_interval,
+)
 
+FIRST = 3  # SD_LISTEN_FDS_START
 UNIT = Path(__file__).parents[2] / "systemd" / "taskd.service"
 
 
@@ -129,7 +136,7 @@ def test_the_watchdog_is_fed_only_after_there_was_progress(
 
 @pytest.fixture
 def service() -> configparser.SectionProxy:
-    unit = configparser.ConfigParser(interpolation=None)
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.read(UNIT)
     return unit["Service"]
 
@@ -152,11 +159,68 @@ def test_the_unit_keeps_what_the_manual_promises(
     assert service[key] == value
 
 
-def test_the_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd-analyze is not installed")
-    unit = tmp_path / "taskd.service"
-    unit.write_text(UNIT.read_text().replace("/usr/bin/taskd", "/bin/true"))
-    verdict = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
-    assert not [line for line in verdict.stderr.splitlines() if "taskd.service" in line]
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[Callable[[socket.socket], object]]:
+    """Make a socket the first that a process inherits, in the place of whatever was there."""
+    kept = os.dup(FIRST)
+    yield lambda given: os.dup2(given.fileno(), FIRST)
+    os.dup2(kept, FIRST)
+    os.close(kept)
+
+
+def listening(path: Path) -> socket.socket:
+    given = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    given.bind(str(path))
+    given.listen()
+    return given
+
+
+def told(**more: str) -> dict[str, str]:
+    return {"LISTEN_PID": "42", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "taskd.socket", **more}
+
+
+def test_the_socket_that_systemd_opened_is_taken_and_not_told_of_to_children(
+    three: Callable[[socket.socket], object], tmp_path: Path
+) -> None:
+    environ = told()
+    with listening(tmp_path / "s") as given:
+        three(given)
+    taken = inherited_socket(environ, 42)
+    assert taken is not None
+    assert taken.getsockname() == str(tmp_path / "s")
+    assert not taken.get_inheritable()
+    assert environ == {}
+    taken.detach()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, told(LISTEN_PID="43"), told(LISTEN_FDS="0"), told(LISTEN_FDS="one"), {"LISTEN_FDS": "1"}],
+)
+def test_what_was_opened_for_another_process_or_not_at_all_is_not_taken(
+    environ: dict[str, str],
+) -> None:
+    assert inherited_socket(environ, 42) is None
+    assert environ == {}
+
+
+def test_several_sockets_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SocketUnusable, match="2 sockets"):
+        inherited_socket(told(LISTEN_FDS="2"), 42)
+
+
+def test_a_socket_of_another_kind_is_refused(three: Callable[[socket.socket], object]) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as given:
+        three(given)
+    with pytest.raises(SocketUnusable, match="listening Unix stream socket"):
+        inherited_socket(told(), 42)
+
+
+def test_stderr_is_the_journal_where_systemd_says_so() -> None:
+    read, write = os.pipe()
+    there = os.fstat(write)
+    assert is_journal({"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino}"}, write)
+    assert not is_journal({"JOURNAL_STREAM": f"{there.st_dev}:{there.st_ino + 1}"}, write)
+    assert not is_journal({}, write)
+    os.close(read)
+    os.close(write)
