@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskd.cli.progress import doing, progress_words
-from taskd.cli.render import Column, put, put_card, put_table, talk
-from taskd.cli.times import local, relative, took, when
+from taskd.cli.render import put, put_card, put_table, talk
+from taskd.cli.table import Column
+from taskd.cli.times import local, relative, rough, since, took, when
 from taskd.cli.waiting import duration_of
 from taskd.client import Document
+from taskd.terminal import harmless
 
 _JOBS = (
     Column("JOB", flexible=True),
@@ -19,9 +21,9 @@ _JOBS = (
     Column("NEXT"),
     Column("LAST", state=True),
     Column("ENDED"),
-    Column("RUNNING", wide=True),
-    Column("SOURCE", wide=True),
-    Column("CALL", wide=True, flexible=True),
+    Column("RUNNING", wide=1),
+    Column("SOURCE", wide=3),
+    Column("CALL", wide=2, flexible=True),
 )
 _RUNS = (
     Column("RUN"),
@@ -29,9 +31,9 @@ _RUNS = (
     Column("STATE", state=True),
     Column("DUE"),
     Column("TOOK"),
-    Column("ORIGIN", wide=True),
-    Column("SCHEDULED", wide=True),
-    Column("WHAT", wide=True, flexible=True),
+    Column("ORIGIN", wide=2),
+    Column("SCHEDULED", wide=3),
+    Column("WHAT", wide=1, flexible=True, cut=True),
 )
 _UPCOMING = (Column("JOB", flexible=True), Column("DUE"), Column("IN"))
 _ATTEMPTS = (
@@ -40,8 +42,8 @@ _ATTEMPTS = (
     Column("STARTED"),
     Column("TOOK"),
     Column("ERROR", flexible=True),
-    Column("NODE", wide=True),
-    Column("PID", wide=True),
+    Column("NODE", wide=2),
+    Column("PID", wide=1),
 )
 
 _POLICIES: dict[str, object] = {
@@ -68,15 +70,21 @@ _DECISIONS = {
 def put_jobs(document: Document) -> None:
     """The daemon in a line, then its jobs, then what is wrong with any of them."""
     daemon, jobs = document["daemon"], document["jobs"]
-    put(
-        f"taskd {daemon['version']}, pid {daemon['pid']}, up since {local(daemon['started_at'])}, "
-        f"{_counted(len(jobs), 'job')}"
-    )
+    put(harmless(daemon_line(daemon, jobs)))
     if jobs:
         put_table(_JOBS, [_job_row(job) for job in jobs])
     for job in jobs:
         if job.get("problem"):
             talk(f"{job['name']}: {job['problem']}")
+
+
+def daemon_line(daemon: Document, jobs: Sequence[Document]) -> str:
+    """The daemon in a line: its file, its process, how many jobs there are and runs under way."""
+    running = sum(job["running"] for job in jobs)
+    return (
+        f"taskd {daemon['version']} on {daemon['config']}, pid {daemon['pid']}, "
+        f"up {rough(since(daemon['started_at']))}, {_counted(len(jobs), 'job')}, {running} running"
+    )
 
 
 def put_job(job: Document) -> None:

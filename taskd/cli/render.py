@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
 
+from taskd.cli.table import Column, fitted_lines, plain_lines
 from taskd.terminal import encoded, harmless, harmless_lines
-
-STATE_STYLES: Final = {
-    "SUCCEEDED": "green",
-    "active": "green",
-    "RUNNING": "cyan",
-    "RETRYING": "yellow",
-    "paused": "yellow",
-    "SKIPPED": "yellow",
-    "CANCELLED": "yellow",
-    "stopped": "yellow",
-    "FAILED": "red",
-    "TIMED_OUT": "red",
-    "LOST": "red",
-    "ABANDONED": "red",
-    "DEAD": "bold red",
-}
-WIDE: Final = 120  # columns of the terminal from which on a table shows all it has
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table.
-
-    A `wide` one is left out on a narrow terminal, a `flexible` one may be folded to fit, and one
-    that holds a `state` is the only one with colour.
-    """
-
-    title: str
-    wide: bool = False
-    flexible: bool = False
-    state: bool = False
 
 
 def put(text: str) -> None:
@@ -62,12 +32,10 @@ def talk(text: str) -> None:
 
 
 def put_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows as a table on a terminal, as aligned plain columns elsewhere."""
+    """Print rows as a table that fits the terminal, as aligned plain columns elsewhere."""
     clean = [[harmless(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _rich_table(columns, clean)
-    else:
-        _plain_table(columns, clean)
+    for line in _table_lines(columns, clean):
+        _write(line)
 
 
 def put_card(fields: Iterable[tuple[str, str]]) -> None:
@@ -78,34 +46,26 @@ def put_card(fields: Iterable[tuple[str, str]]) -> None:
         _write(f"{label:{width}}  {text}")
 
 
-def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    lines = [[column.title for column in columns], *([cell or "-" for cell in row] for row in rows)]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for line in lines:
-        padded = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
-        _write("  ".join(padded).rstrip())
-
-
-def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(markup=False, highlight=False, emoji=False)
-    shown = [at for at, column in enumerate(columns) if console.width >= WIDE or not column.wide]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for at in shown:
-        column = columns[at]
-        table.add_column(column.title, overflow="fold", no_wrap=not column.flexible)
-    for row in rows:
-        # Text, not str: rich reads [red] in a str as its own markup.
-        table.add_row(*(Text(row[at], style=_style(columns[at], row[at])) for at in shown))
-    console.print(table)
-
-
-def _style(column: Column, cell: str) -> str:
-    return STATE_STYLES.get(cell, "") if column.state else ""
-
-
 def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+
+
+def _table_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not sys.stdout.isatty():
+        return plain_lines(columns, rows)
+    width = shutil.get_terminal_size().columns
+    return fitted_lines(columns, rows, width, colour=has_colour(), ellipsis=ellipsis())
+
+
+def has_colour() -> bool:
+    """Whether the terminal is to show states in colour: no-color.org."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def ellipsis() -> str:
+    """What stands for the end of a text that was cut, in what the terminal can show."""
+    try:
+        "…".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "..."
+    return "…"

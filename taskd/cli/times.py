@@ -33,10 +33,15 @@ def relative(instant: str | None) -> str:
     """How far an RFC 3339 instant is from now: ``in 2h``, ``3m ago``, ``now``; empty for None."""
     if instant is None:
         return ""
-    distance = (datetime.fromisoformat(instant) - clock().now()).total_seconds()
+    distance = -since(instant)
     if -1 < distance < 1:
         return "now"
-    return f"in {_rough(distance)}" if distance > 0 else f"{_rough(-distance)} ago"
+    return f"in {rough(distance)}" if distance > 0 else f"{rough(-distance)} ago"
+
+
+def since(instant: str) -> float:
+    """The seconds since an RFC 3339 instant; negative before it."""
+    return (clock().now() - datetime.fromisoformat(instant)).total_seconds()
 
 
 def when(instant: str | None) -> str:
@@ -73,6 +78,17 @@ def took(seconds: float | None) -> str:
     return f"{hours}h{minutes:02}m"
 
 
+def rough(seconds: float) -> str:
+    """A duration in its largest unit: ``9s``, ``3m``, ``47h``, ``12d``."""
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f}m"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f}h"
+    return f"{seconds / 86400:.0f}d"
+
+
 def _local(instant: str, zone: tzinfo | None = None) -> datetime:
     then = datetime.fromisoformat(instant)
     try:
@@ -84,13 +100,3 @@ def _local(instant: str, zone: tzinfo | None = None) -> datetime:
 def _day(then: date, today: date) -> str:
     names = {-1: "yesterday", 0: "today", 1: "tomorrow"}
     return names.get((then - today).days, then.isoformat())
-
-
-def _rough(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f}s"
-    if seconds < 3600:
-        return f"{seconds / 60:.0f}m"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.0f}h"
-    return f"{seconds / 86400:.0f}d"
