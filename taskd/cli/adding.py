@@ -12,7 +12,7 @@ from taskd.cli.render import put, put_json, talk
 from taskd.cli.times import clock, next_run
 from taskd.cli.values import duration, iso, named_values, rfc3339, value, values
 from taskd.cli.values import seconds as seconds_of
-from taskd.cli.waiting import Deadline, ending, first_run, verdict
+from taskd.cli.waiting import Deadline, ending, first_run, verdict, wait_for
 from taskd.client import Client, Document
 
 Interval = Annotated[str | None, typer.Option(metavar="DURATION", help="10s, 1h30m")]
@@ -109,7 +109,7 @@ def _add(
     run: Document | None = None
     if wait:
         run = first_run(daemon, name, asked_at, reply.get("next_due_at"), deadline)
-        run = daemon.wait(run["id"], deadline.left()) if run else None
+        run = wait_for(daemon, run["id"], deadline) if run else None
     if json:
         put_json({**reply, "run": run} if wait else reply)
     if wait:

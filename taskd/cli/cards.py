@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskd.cli.progress import doing, progress_words
-from taskd.cli.render import put, put_card, put_table, talk
+from taskd.cli.render import counted, put, put_card, put_table, talk
 from taskd.cli.table import Column
 from taskd.cli.times import local, relative, rough, since, took, when
 from taskd.cli.waiting import duration_of
@@ -83,7 +83,7 @@ def daemon_line(daemon: Document, jobs: Sequence[Document]) -> str:
     running = sum(job["running"] for job in jobs)
     return (
         f"taskd {daemon['version']} on {daemon['config']}, pid {daemon['pid']}, "
-        f"up {rough(since(daemon['started_at']))}, {_counted(len(jobs), 'job')}, {running} running"
+        f"up {rough(since(daemon['started_at']))}, {counted(len(jobs), 'job')}, {running} running"
     )
 
 
@@ -197,7 +197,7 @@ def _in_a_row(job: Document) -> str:
     if not failures:
         return ""
     limit = (job.get("policies") or {}).get("pause_after_failures")
-    return f"{_counted(failures, 'failure')}" + (f", paused after {limit}" if limit else "")
+    return f"{counted(failures, 'failure')}" + (f", paused after {limit}" if limit else "")
 
 
 def _attempt(run: Document) -> str:
@@ -289,7 +289,3 @@ def _text(value: object) -> str:
 
 def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

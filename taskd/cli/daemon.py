@@ -48,7 +48,7 @@ def reload(json: Json = False, curl: Curl = False) -> None:
     for mark, change in (("+", "added"), ("~", "changed"), ("-", "removed")):
         for name in reply[change]:
             put(f"{mark} {name}")
-    talk(f"reloaded: {_counted(reply)}")
+    talk(f"reloaded: {_told(reply)}")
 
 
 @app.command(epilog="Example: taskd shutdown")
@@ -76,6 +76,6 @@ def ping(json: Json = False, curl: Curl = False) -> None:
         put(f"taskd {reply['version']}, pid {reply['pid']}")
 
 
-def _counted(reply: Document) -> str:
+def _told(reply: Document) -> str:
     kinds = ("added", "changed", "removed", "unchanged")
     return ", ".join(f"{len(reply[kind])} {kind}" for kind in kinds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,11 +12,11 @@ from taskd.cli.cards import put_job, put_jobs, put_reasons, put_run, put_runs, p
 from taskd.cli.failures import Exit, problem_lines
 from taskd.cli.render import put, put_json, talk
 from taskd.cli.values import instant, looks_like_run, seconds
-from taskd.cli.waiting import Deadline, ending, verdict
+from taskd.cli.waiting import Deadline, ending, verdict, wait_for
 from taskd.client import FINAL_STATES, Client, Document
 from taskd.errors import ApiError
 
-RunId = Annotated[str, typer.Argument(metavar="RUN")]
+RunOrJob = Annotated[str, typer.Argument(metavar="RUN|JOB")]
 
 
 @app.command(epilog="Example: taskd status nightly-report")
@@ -103,17 +104,17 @@ def runs(
         put_runs(history)
 
 
-@app.command(epilog="Example: taskd result 01a20af3-3b21-74cd-9e71-356abab62da7")
-def result(run: RunId, json: Json = False, curl: Curl = False) -> None:
+@app.command(epilog="Example: taskd result nightly-report")
+def result(run_or_job: RunOrJob, json: Json = False, curl: Curl = False) -> None:
     """Print what a run returned.
 
-    Text is printed as it is, anything else as JSON.
+    Text is printed as it is, anything else as JSON. Of a job, that of its last success.
     \f
     What JSON cannot hold is kept as Python's `repr` of it. A run that did not succeed exits 1.
     """
-    document = client(curl).run(run)
+    document = _run_meant(client(curl), run_or_job, ("SUCCEEDED",))
     if document["state"] != "SUCCEEDED":
-        talk(f"run {run} has no result: {ending(document)}; {_advice(document)}")
+        talk(f"run {document['id']} has no result: {ending(document)}; {_advice(document)}")
         raise typer.Exit(Exit.FAILED)
     value = document["result"]
     if isinstance(value, str) and not json:
@@ -122,10 +123,13 @@ def result(run: RunId, json: Json = False, curl: Curl = False) -> None:
         put_json(value)
 
 
-@app.command(epilog="Example: taskd error 01a20af3-3b21-74cd-9e71-356abab62da7")
-def error(run: RunId, json: Json = False, curl: Curl = False) -> None:
-    """Print the traceback of a run that failed."""
-    document = client(curl).run(run)
+@app.command(epilog="Example: taskd error nightly-report")
+def error(run_or_job: RunOrJob, json: Json = False, curl: Curl = False) -> None:
+    """Print the traceback of a run that failed.
+
+    Of a job, that of its last failure.
+    """
+    document = _run_meant(client(curl), run_or_job, ("FAILED", "DEAD"))
     problem = document.get("error")
     if json:
         put_json(problem)
@@ -133,7 +137,7 @@ def error(run: RunId, json: Json = False, curl: Curl = False) -> None:
         told = problem["traceback"] or f"{problem['type']}: {problem['message']}"
         put(told.rstrip("\n"))
     else:
-        talk(f"run {run} has no error: {ending(document)}")
+        talk(f"run {document['id']} has no error: {ending(document)}")
 
 
 @app.command(epilog="Example: taskd wait 01a20af3-3b21-74cd-9e71-356abab62da7 --timeout 5m")
@@ -151,7 +155,7 @@ def wait(
     daemon = client(curl)
     ends = []
     for name in run:
-        end = daemon.wait(name, deadline.left())
+        end = wait_for(daemon, name, deadline)
         ends.append(end)
         if not json:
             put(f"{end['id']} {end['state']}")
@@ -172,6 +176,17 @@ def _run_of_that_id(daemon: Client, text: str) -> Document | None:
         if error.code != "unknown_run":
             raise
         return None
+
+
+def _run_meant(daemon: Client, text: str, states: Sequence[str]) -> Document:
+    """The run of that id or, of a job of that name, its latest in one of the states."""
+    if looks_like_run(text):
+        return daemon.run(text)
+    found = daemon.runs(text, ",".join(states), limit=1)
+    if not found:
+        talk(f"{text} has no run that is {' or '.join(states)}")
+        raise typer.Exit(Exit.NOT_FOUND)
+    return found[0]
 
 
 def _overview(document: Document, *, json: bool) -> None:

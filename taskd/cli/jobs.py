@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from taskd.cli.app import Args, Curl, Json, Kwargs, Reason, Timeout, Wait, app, client
-from taskd.cli.render import put, put_json, talk
+from taskd.cli.render import counted, put, put_json, talk
 from taskd.cli.times import moment, next_run
 from taskd.cli.values import instant, looks_like_run, named_values, values
 from taskd.cli.values import seconds as seconds_of
-from taskd.cli.waiting import ending, verdict
+from taskd.cli.waiting import Deadline, ending, verdict, wait_for
 from taskd.client import FINAL_STATES, Document
 from taskd.errors import ApiError
 
@@ -33,8 +33,7 @@ def remove(job: JobName, json: Json = False, curl: Curl = False) -> None:
         return
     put(job)
     ended = len(reply["cancelled"])
-    runs = "run" if ended == 1 else "runs"
-    talk(f"removed {job}" + (f", {ended} waiting {runs} cancelled" if ended else ""))
+    talk(f"removed {job}" + (f", {counted(ended, 'waiting run')} cancelled" if ended else ""))
 
 
 @app.command(epilog='Example: taskd stop feed --reason "the source is gone"')
@@ -69,6 +68,8 @@ def stop(
     if not json:
         put(f"{job_or_run} {reply['state']}")
     _stopped(reply["runs"], reply, json=json)
+    if not json and reply["state"] == "stopped":
+        talk(f"{job_or_run} is not due any more; revive it with: taskd resume {job_or_run}")
 
 
 @app.command(epilog="Example: taskd pause feed --until 2h")
@@ -92,8 +93,9 @@ def pause(
     end = instant(until, "--until", direction=1)
     daemon = client(curl)
     reply = daemon.pause(name, reason, end) if name else daemon.pause_all(reason, end)
-    back = f"until {moment(end)}" if end else f"until: taskd resume {name or '--all'}"
-    _changed(reply, name, f"paused {name or 'every job'} {back}", json=json)
+    back = f"until {moment(end)}" if end else f"go on with: taskd resume {name or '--all'}"
+    said = f"paused {name or counted(len(reply['jobs']), 'job')}{' ' if end else '; '}{back}"
+    _changed(reply, name, said, json=json)
 
 
 @app.command(epilog="Example: taskd resume feed")
@@ -108,7 +110,8 @@ def resume(
     name = _one_or_all(job, every_job)
     daemon = client(curl)
     reply = daemon.resume(name) if name else daemon.resume_all()
-    said = f"resumed {name}{next_run(reply)}" if name else "resumed every job"
+    what = f"{name}{next_run(reply)}" if name else counted(len(reply["jobs"]), "job")
+    said = f"resumed {what}"
     _changed(reply, name, said, json=json)
 
 
@@ -136,7 +139,7 @@ def trigger(
         put(run["id"])
         talk(f"triggered {job}" + ("" if wait else f"; wait for it with: taskd wait {run['id']}"))
     if wait:
-        run = daemon.wait(run["id"], limit)
+        run = wait_for(daemon, run["id"], Deadline(limit))
     if json:
         put_json({"run": run})
     if wait:
@@ -158,6 +161,9 @@ def _stopped(runs: list[Document], reply: Document, *, json: bool) -> None:
 def _one_or_all(job: str | None, every_job: bool) -> str | None:
     if bool(job) == every_job:
         raise typer.BadParameter("name one job, or give --all", param_hint="JOB")
+    if job and job.startswith("@"):
+        words = f"{job}: this version has one queue, of all jobs; give --all"
+        raise typer.BadParameter(words, param_hint="JOB")
     return job
 
 

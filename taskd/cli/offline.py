@@ -14,7 +14,7 @@ import typer
 
 from taskd.cli.app import DayMatchRule, DstGapRule, DstOverlapRule, Json, app
 from taskd.cli.failures import Exit
-from taskd.cli.render import put, put_json, talk
+from taskd.cli.render import counted, put, put_json, talk
 from taskd.cli.times import clock, local, relative
 from taskd.cli.values import rfc3339
 from taskd.errors import ConfigError
@@ -53,8 +53,7 @@ def check(
     if json:
         put_json({"ok": True, "problems": []})
     else:
-        count = len(configuration.jobs)
-        put(f"ok: {count} job{'' if count == 1 else 's'}")
+        put(f"ok: {counted(len(configuration.jobs), 'job')}")
 
 
 @app.command(epilog='Example: taskd explain "30 2 * * mon-fri" --timezone Europe/Berlin')

@@ -46,15 +46,9 @@ def put_card(fields: Iterable[tuple[str, str]]) -> None:
         _write(f"{label:{width}}  {text}")
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _table_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    if not sys.stdout.isatty():
-        return plain_lines(columns, rows)
-    width = shutil.get_terminal_size().columns
-    return fitted_lines(columns, rows, width, colour=has_colour(), ellipsis=ellipsis())
+def counted(count: int, noun: str) -> str:
+    """A number of things in words: ``1 job``, ``2 jobs``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def has_colour() -> bool:
@@ -69,3 +63,14 @@ def ellipsis() -> str:
     except UnicodeEncodeError:
         return "..."
     return "…"
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _table_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not sys.stdout.isatty():
+        return plain_lines(columns, rows)
+    width = shutil.get_terminal_size().columns
+    return fitted_lines(columns, rows, width, colour=has_colour(), ellipsis=ellipsis())

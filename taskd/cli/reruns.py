@@ -8,7 +8,7 @@ import typer
 
 from taskd.cli.app import Curl, Json, app, client
 from taskd.cli.cards import put_runs
-from taskd.cli.render import put, put_json, talk
+from taskd.cli.render import counted, put, put_json, talk
 from taskd.cli.values import duration, instant
 from taskd.client import Client, Document
 
@@ -93,7 +93,7 @@ def dismiss(run: Runs, json: Json = False, curl: Curl = False) -> None:
         return
     for name in reply["runs"]:
         put(name)
-    talk(f"dismissed {len(reply['runs'])}")
+    talk(f"dismissed {counted(len(reply['runs']), 'run')}")
 
 
 def _retried(reply: Document, *, dry_run: bool, json: bool) -> None:
@@ -102,8 +102,7 @@ def _retried(reply: Document, *, dry_run: bool, json: bool) -> None:
         return
     for run in reply["runs"]:
         put(run["id"])
-    count = len(reply["runs"])
-    runs = "1 run" if count == 1 else f"{count} runs"
+    runs = counted(len(reply["runs"]), "run")
     talk(f"{runs} would be done again" if dry_run else f"{runs} queued again")
     if reply["more"]:
-        talk("there are more: once again")
+        talk("there may be more: type it again")

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 from taskd.cli.app import Curl, Json, app, client
 from taskd.cli.progress import doing
-from taskd.cli.render import Column, put_json, put_table, talk
+from taskd.cli.render import put_json, put_table, talk
+from taskd.cli.table import Column
 from taskd.cli.times import took
 from taskd.client import Document
 
 _RUNNING = (
     Column("RUN"),
     Column("JOB", flexible=True),
-    Column("ATTEMPT", wide=True),
-    Column("EXECUTOR", wide=True),
-    Column("PID", wide=True),
+    Column("ATTEMPT", wide=2),
+    Column("EXECUTOR", wide=2),
+    Column("PID", wide=2),
     Column("ELAPSED"),
     Column("PROGRESS", flexible=True),
 )

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from taskd.config.keys import JOB_KEYS, NESTED_KEYS
-from tests.unit.cli.conftest import Taskd
+from tests.unit.cli.conftest import Taskd, Terminal
 from tests.unit.cli.peer import OTHER_RUN_ID, RUN_ID, Peer, failed_run, job_document, run_document
 
 ADDED = {"job": job_document(), "next_due_at": "2099-01-01T00:00:00Z"}
@@ -132,6 +133,34 @@ def test_stop_prints_the_states_really_reached(taskd: Taskd, peer: Peer) -> None
     assert peer.requests[0].body == {"reason": "why"}
 
 
+def test_stop_of_a_job_says_how_to_revive_it(taskd: Taskd, peer: Peer) -> None:
+    peer.answers_with(
+        "POST", "/v1/jobs/report/stop", {"job": "report", "state": "stopped", "runs": []}
+    )
+    said = "report is not due any more; revive it with: taskd resume report\n"
+    assert taskd("stop", "report").err == said
+
+
+def test_a_queue_cannot_be_paused_in_this_version(taskd: Taskd, peer: Peer) -> None:
+    ended = taskd("pause", "@reports")
+    assert ended.status == 2
+    assert "@reports: this version has one queue, of all jobs; give --all" in ended.err
+
+
+def test_a_terminal_sees_how_a_run_that_is_waited_for_goes_on(
+    taskd_terminal: Terminal, peer: Peer
+) -> None:
+    progress = {"done": 5, "total": 10, "note": "rows\x1b]0;x\x07", "eta_s": 3.0}
+    running = run_document(state="RUNNING", progress=progress)
+    peer.answers_with("POST", "/v1/jobs/report/trigger", {"run": running}, 201)
+    peer.answers_with("GET", f"/v1/runs/{RUN_ID}/wait", running)
+    peer.answers_with("GET", f"/v1/runs/{RUN_ID}/wait", run_document())
+    sent = taskd_terminal("trigger", "report", "--wait")
+    shown, cleared = re.findall(r"\r(.*?)\x1b\[K", sent)
+    assert re.match(r"report RUNNING \d+h\d+m, █████░░░░░ 50%, 3.0s left, rows\\x1b", shown)
+    assert (cleared, sent.splitlines()[-1].endswith("SUCCEEDED in 1.5s")) == ("", True)
+
+
 def test_stop_of_an_id_is_tried_as_a_run_then_as_a_job(taskd: Taskd, peer: Peer) -> None:
     peer.answers_with("POST", f"/v1/runs/{RUN_ID}/stop", run_document(state="CANCELLED"))
     assert taskd("stop", RUN_ID).out == f"{RUN_ID} CANCELLED\n"
@@ -162,7 +191,7 @@ def test_pause_holds_one_job_or_all_of_them(taskd: Taskd, peer: Peer) -> None:
     assert (one.out, one.err) == ("a\n", "paused a until 2026-12-24 18:00 CET\n")
     assert peer.requests[0].body == {"reason": "why", "until": "2026-12-24T17:00:00Z"}
     every = taskd("pause", "--all")
-    assert (every.out, every.err) == ("a\nb\n", "paused every job until: taskd resume --all\n")
+    assert (every.out, every.err) == ("a\nb\n", "paused 2 jobs; go on with: taskd resume --all\n")
 
 
 def test_resume_tells_what_happens_next(taskd: Taskd, peer: Peer) -> None:

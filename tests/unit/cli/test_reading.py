@@ -156,7 +156,7 @@ def test_what_to_retry_is_named_or_chosen_among_the_dead(taskd: Taskd, peer: Pee
     peer.answers_with("POST", "/v1/retry", reply)
     ended = taskd("retry", RUN_ID)
     assert (ended.status, ended.out) == (0, f"{OTHER_RUN_ID}\n")
-    assert ended.err == "1 run queued again\nthere are more: once again\n"
+    assert ended.err == "1 run queued again\nthere may be more: type it again\n"
     taskd("retry", "--dead", "--job", "a", "--error", "E", "--older-than", "1d", "--dry-run")
     filters = {"job": "a", "error": "E", "older_than": "1d"}
     assert [request.body for request in peer.requests] == [
@@ -243,6 +243,22 @@ def test_result_of_a_run_without_one_says_how_it_stands_and_what_to_type(
 def test_error_prints_the_traceback(taskd: Taskd, peer: Peer) -> None:
     peer.answers_with("GET", f"/v1/runs/{RUN_ID}", failed_run())
     assert taskd("error", RUN_ID).out == "Traceback (most recent call last):\nValueError: no\n"
+
+
+def test_result_and_error_of_a_job_are_those_of_its_latest_run_of_that_kind(
+    taskd: Taskd, peer: Peer
+) -> None:
+    peer.answers_with("GET", "/v1/runs", [run_document(result="well")])
+    peer.answers_with("GET", "/v1/runs", [failed_run()])
+    peer.answers_with("GET", "/v1/runs", [])
+    assert taskd("result", "report").out == "well\n"
+    assert taskd("error", "report").out.endswith("ValueError: no\n")
+    assert [request.target for request in peer.requests] == [
+        "/v1/runs?job=report&state=SUCCEEDED&limit=1",
+        "/v1/runs?job=report&state=FAILED%2CDEAD&limit=1",
+    ]
+    none = taskd("error", "report")
+    assert (none.status, none.err) == (4, "report has no run that is FAILED or DEAD\n")
 
 
 def test_error_of_a_run_without_one_prints_nothing(taskd: Taskd, peer: Peer) -> None:
