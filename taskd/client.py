@@ -163,6 +163,10 @@ class Client:
         """What runs now, and how far it has come, the longest first."""
         return cast(list[Document], self.request("GET", "/v1/ps"))
 
+    def top(self, n: int | None = None) -> Document:
+        """What runs, the depth of the queue, the `n` jobs due soonest and the latest failures."""
+        return cast(Document, self.request("GET", "/v1/top", query={"n": n}))
+
     def why(self, name: str, at: str | None = None) -> Document:
         """What was decided for the occurrence at an RFC 3339 instant, or for the last and next."""
         return cast(Document, self.request("GET", _job_path(name, "why"), query={"at": at}))

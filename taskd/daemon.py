@@ -129,6 +129,7 @@ class Daemon:
         self._runlog = runlog
         settings = configuration.settings
         self._store = store or settings.store or _default_store()
+        self._workers = settings.workers
         self.scheduler = Scheduler(
             self._store,
             workers=settings.workers,
@@ -239,6 +240,7 @@ class Daemon:
             "store_path": str(self.scheduler.store_path),
             "store_error": self.scheduler.outage.error or None,
             "socket": str(self._socket),
+            "workers": self._workers,
             "stopping": self._is_stopping,
         }
 

@@ -67,6 +67,7 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("POST", "/v1/resume", api.resume_all, HTTPStatus.OK),
     ("GET", "/v1/next", api.next_due, HTTPStatus.OK),
     ("GET", "/v1/ps", api.ps, HTTPStatus.OK),
+    ("GET", "/v1/top", api.top, HTTPStatus.OK),
     ("GET", "/v1/runs", api.runs, HTTPStatus.OK),
     ("GET", "/v1/runs/{name}", api.run, HTTPStatus.OK),
     ("GET", "/v1/runs/{name}/logs", api.logs, HTTPStatus.OK),

@@ -17,6 +17,7 @@ from taskd.api.journal import EventsAsked, events_asked, page_of_events
 from taskd.api.output import logs
 from taskd.api.reading import dead, job, jobs, next_due, ping, ps, run, runs, status, wait_s, why
 from taskd.api.rerunning import dismiss, retry, stop_run
+from taskd.api.top import top
 
 __all__ = [
     "Ask",
@@ -48,6 +49,7 @@ __all__ = [
     "status",
     "stop_job",
     "stop_run",
+    "top",
     "trigger",
     "trigger_many",
     "wait_s",

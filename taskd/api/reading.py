@@ -42,7 +42,7 @@ def jobs(host: Host, ask: Ask) -> list[Document]:  # noqa: ARG001
     def read(history: History) -> list[Document]:
         records = history.jobs()
         last_runs = history.runs_by_id(r.last_run for r in records if r.last_run is not None)
-        live = _live(host, history)
+        live = live_by_job(host, history)
         return [
             job_view(
                 record,
@@ -61,7 +61,7 @@ def job(host: Host, ask: Ask) -> Document:
 
     def read(history: History) -> Document:
         record = record_of(history, ask.name)
-        live = _live(host, history).get(record.job.name, [])
+        live = live_by_job(host, history).get(record.job.name, [])
         last_run = history.run(record.last_run) if record.last_run else None
         problem = host.problem_of(record.job)
         return job_view(record, last_run=last_run, live=live, problem=problem)
@@ -71,11 +71,11 @@ def job(host: Host, ask: Ask) -> Document:
 
 def ps(host: Host, ask: Ask) -> object:  # noqa: ARG001
     """Return what runs, the longest first."""
-    by_job = host.scheduler.read(lambda history: _live(host, history))
+    by_job = host.scheduler.read(lambda history: live_by_job(host, history))
     return sorted(chain(*by_job.values()), key=lambda live: str(live["started_at"]))
 
 
-def _live(host: Host, history: History) -> dict[JobName | None, list[Document]]:
+def live_by_job(host: Host, history: History) -> dict[JobName | None, list[Document]]:
     """Return what runs, by job; tasks of the library have none."""
     executor, now = host.scheduler.executor, host.scheduler.clock.now()
     found: dict[JobName | None, list[Document]] = {}

@@ -14,7 +14,7 @@ from taskd.cli.waiting import duration_of
 from taskd.client import Document
 from taskd.terminal import harmless
 
-_JOBS = (
+JOBS = (
     Column("JOB", flexible=True),
     Column("STATE", state=True),
     Column("SCHEDULE", flexible=True),
@@ -72,7 +72,7 @@ def put_jobs(document: Document) -> None:
     daemon, jobs = document["daemon"], document["jobs"]
     put(harmless(daemon_line(daemon, jobs)))
     if jobs:
-        put_table(_JOBS, [_job_row(job) for job in jobs])
+        put_table(JOBS, [job_row(job) for job in jobs])
     for job in jobs:
         if job.get("problem"):
             talk(f"{job['name']}: {job['problem']}")
@@ -82,8 +82,24 @@ def daemon_line(daemon: Document, jobs: Sequence[Document]) -> str:
     """The daemon in a line: its file, its process, how many jobs there are and runs under way."""
     running = sum(job["running"] for job in jobs)
     return (
-        f"taskd {daemon['version']} on {daemon['config']}, pid {daemon['pid']}, "
-        f"up {rough(since(daemon['started_at']))}, {counted(len(jobs), 'job')}, {running} running"
+        f"taskd {daemon['version']}, pid {daemon['pid']}, up {rough(since(daemon['started_at']))}, "
+        f"{counted(len(jobs), 'job')}, {running} running, on {daemon['config']}"
+    )
+
+
+def job_row(job: Document) -> tuple[str, ...]:
+    """A job as a row of the table of jobs."""
+    last = job.get("last_run") or {}
+    return (
+        job["name"],
+        job["state"],
+        _text(job["schedule"]),
+        relative(job["next_due_at"]) if job["state"] == "active" else "",
+        last.get("state", ""),
+        relative(last.get("finished_at")),
+        _text(job["running"]),
+        job["source"],
+        job["call"],
     )
 
 
@@ -217,21 +233,6 @@ def _next_attempt(run: Document) -> str:
     if not due_at:
         return ""
     return f"{when(due_at)}, attempt {run['failures'] + 1} of {run['max_attempts']}"
-
-
-def _job_row(job: Document) -> tuple[str, ...]:
-    last = job.get("last_run") or {}
-    return (
-        job["name"],
-        job["state"],
-        _text(job["schedule"]),
-        relative(job["next_due_at"]),
-        last.get("state", ""),
-        relative(last.get("finished_at")),
-        _text(job["running"]),
-        job["source"],
-        job["call"],
-    )
 
 
 def _run_row(run: Document) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ RunOrJob = Annotated[str, typer.Argument(metavar="RUN|JOB")]
 @app.command(epilog="Example: taskd status nightly-report")
 def status(
     job_or_run: Annotated[str | None, typer.Argument(metavar="[JOB|RUN]")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with each change.")] = False,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
@@ -31,6 +32,13 @@ def status(
     Problems of the file, and of the store, are told here too.
     """
     daemon = client(curl)
+    if watch:
+        if job_or_run is not None:
+            raise typer.BadParameter("it shows all jobs; see taskd wait", param_hint="--watch")
+        from taskd.cli.watching import watch_status
+
+        watch_status(daemon, json=json)
+        return
     if job_or_run is None:
         _overview(daemon.status(), json=json)
         return

@@ -72,9 +72,7 @@ def fitted_lines(
 ) -> Iterator[str]:
     """Yield the lines of a table for a terminal of `width` cells."""
     titles = [column.title for column in columns]
-    held = [max(map(cells, texts)) for texts in zip(titles, *rows, strict=True)]
-    shown = _shown(columns, held, width)
-    widths = _widths([columns[at] for at in shown], [held[at] for at in shown], width)
+    shown, widths = layout(columns, [titles, *rows], width)
     yield styled(_joined([titles[at] for at in shown], widths), "bold")
     for row in rows:
         parts = [
@@ -88,6 +86,15 @@ def fitted_lines(
                 for at in shown
             ]
             yield _joined(line, widths, styles)
+
+
+def layout(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int
+) -> tuple[list[int], list[int]]:
+    """Which columns there is room for in `width` cells, by number, and the cells of each."""
+    held = [max(map(cells, texts)) for texts in zip(*rows, strict=True)]
+    shown = _shown(columns, held, width)
+    return shown, _widths([columns[at] for at in shown], [held[at] for at in shown], width)
 
 
 def cells(text: str) -> int:

@@ -63,6 +63,11 @@ def next_run(reply: Mapping[str, Any]) -> str:
     return f", next run {moment(due_at)}" if due_at else ""
 
 
+def going(seconds: float) -> str:
+    """A duration that goes on, in whole seconds: ``3s``, ``3m12s``, ``2h05m``."""
+    return f"{int(seconds)}s" if seconds < 60 else took(int(seconds))
+
+
 def took(seconds: float | None) -> str:
     """A duration: ``35ms``, ``1.2s``, ``3m12s``, ``2h05m``; empty for None."""
     if seconds is None:

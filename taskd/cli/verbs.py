@@ -16,6 +16,7 @@ class Verb(NamedTuple):
 SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
     "Look": {
         "status": Verb("history", "Show the daemon and its jobs, one job, or one run in full."),
+        "top": Verb("top", "Show what runs, what is due next and what failed, live."),
         "next": Verb("history", "List what is due next."),
         "ps": Verb("running", "List what runs now, and how far it has come."),
         "runs": Verb("history", "List the history, newest first."),

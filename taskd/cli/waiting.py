@@ -13,7 +13,7 @@ from taskd.cli.failures import Exit
 from taskd.cli.progress import progress_words
 from taskd.cli.render import ellipsis
 from taskd.cli.table import cut
-from taskd.cli.times import clock, relative, since, took
+from taskd.cli.times import clock, going, relative, since, took
 from taskd.client import FINAL_STATES, Client, Document
 from taskd.terminal import harmless
 
@@ -87,7 +87,7 @@ def standing(run: Document) -> str:
     """How a live run stands: its job, its state, and for how long or how far it has come."""
     words = [f"{run['job'] or run['id']} {run['state']}"]
     if run["state"] == "RUNNING" and run["started_at"]:
-        words[0] += f" {took(round(since(run['started_at'])))}"
+        words[0] += f" {going(since(run['started_at']))}"
     if run.get("next_attempt_at"):
         words.append(f"attempt {run['attempt'] + 1} {relative(run['next_attempt_at'])}")
     if told := progress_words(run.get("progress"), bars=True):

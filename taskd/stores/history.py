@@ -66,6 +66,11 @@ class History:
         statement = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
         return [rows.run_from(row) for row in self._db.execute(statement)]
 
+    def depth(self, most: int) -> int:
+        """Return how many runs wait for a slot, at most `most`."""
+        statement = "SELECT count(*) FROM (SELECT 1 FROM runs WHERE state = 'QUEUED' LIMIT ?)"
+        return int(self._db.execute(statement, (most,)).fetchone()[0])
+
     def runs(
         self,
         *,

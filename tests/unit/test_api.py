@@ -280,3 +280,26 @@ def test_runs_asked_for_together_are_read_before_any_is_made(
 def told(host: Host, runs: list[dict[str, object]], key: Key | None = None) -> Any:
     reply: Any = api.trigger_many(host, Ask(body={"runs": runs}, key=key))
     return reply["runs"]
+
+
+def test_top_lists_the_active_jobs_that_are_due_soonest_first(host: Host) -> None:
+    add(host, "later", call="os:getcwd", cron="0 0 1 1 *")
+    add(host, "sooner", call="os:getcwd", at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    add(host, "held", call="os:getcwd", at=(datetime.now(UTC) + timedelta(minutes=1)).isoformat())
+    add(host, "idle", call="os:getcwd")
+    api.pause_job(host, Ask(name="held"))
+    shown: Any = api.top(host, Ask())
+    assert [job["name"] for job in shown["next"]] == ["sooner", "later", "idle", "held"]
+    assert shown["jobs"] == {"active": 3, "paused": 1}
+    few: Any = api.top(host, Ask(query={"n": "1"}))
+    assert [job["name"] for job in few["next"]] == ["sooner"]
+    assert flaws(api.top, host, Ask(query={"n": "0"})) == ["n"]
+
+
+def test_top_shows_what_failed_last(host: Host) -> None:
+    add(host, "fails", call="os:remove", args=["/nowhere/at/all"])
+    triggered: Any = api.trigger(host, Ask(name="fails"))
+    host.scheduler.task(triggered["run"]["id"]).wait(timeout=20)
+    shown: Any = api.top(host, Ask())
+    assert [failure["job"] for failure in shown["failures"]] == ["fails"]
+    assert (shown["running"], shown["retrying"], shown["queued"]) == ([], [], 0)

@@ -37,7 +37,7 @@ def test_status_lists_the_daemon_and_its_jobs_in_plain_columns_in_a_pipe(
     ended = taskd_process("status")
     daemon, header, first, second = ended.out.splitlines()
     assert re.fullmatch(
-        r"taskd 0.1.0 on /etc/taskd/jobs.toml, pid 7, up \d+d, 2 jobs, 0 running", daemon
+        r"taskd 0.1.0, pid 7, up \d+d, 2 jobs, 0 running, on /etc/taskd/jobs.toml", daemon
     )
     assert header.split() == (
         ["JOB", "STATE", "SCHEDULE", "NEXT", "LAST", "ENDED", "RUNNING", "SOURCE", "CALL"]

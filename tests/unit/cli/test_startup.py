@@ -29,6 +29,7 @@ VERBS = (
         "trigger",
         "next",
         "ps",
+        "top",
         "why",
     ),
     *("runs", "result", "error", "logs", "wait", "explain", "reload", "shutdown", "ping"),
