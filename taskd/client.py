@@ -25,16 +25,8 @@ WAIT_SLICE_S = 20.0  # one long poll: short enough that a dead daemon is noticed
 FINAL_STATES = frozenset({"SUCCEEDED", "FAILED", "DEAD", "CANCELLED", "SKIPPED"})
 
 
-class Client:
-    """A caller of one daemon; threads may share it.
-
-    `socket` is the control socket; without it the places of `socket_candidates` are tried in
-    order, for each connection anew, and the first that answers is taken. Each request is a
-    connection of its own, but within ``with Client() as client:``, where a connection serves one
-    request after another: for those who send many.
-
-    Every method raises `NoDaemon` where nothing answers and `ApiError` where the daemon refuses.
-    """
+class Caller:
+    """How one daemon is asked; see `Client`."""
 
     def __init__(self, socket: Path | None = None) -> None:
         self.sockets = (socket,) if socket else socket_candidates(os.environ, os.getuid())
@@ -95,6 +87,22 @@ class Client:
             raise _no_answer(connection.path, error) from error
         finally:
             connection.close()
+
+    def _post(self, path: str, **fields: object) -> Document:
+        body = {key: value for key, value in fields.items() if value is not None}
+        return cast(Document, self.request("POST", path, body=body))
+
+
+class Client(Caller):
+    """A caller of one daemon; threads may share it.
+
+    `socket` is the control socket; without it the places of `socket_candidates` are tried in
+    order, for each connection anew, and the first that answers is taken. Each request is a
+    connection of its own, but within ``with Client() as client:``, where a connection serves one
+    request after another: for those who send many.
+
+    Every method raises `NoDaemon` where nothing answers and `ApiError` where the daemon refuses.
+    """
 
     def ping(self) -> Document:
         """``{"version", "pid"}`` of the daemon that answers."""
@@ -186,10 +194,26 @@ class Client:
         """One run with its attempts."""
         return cast(Document, self.request("GET", _run_path(run)))
 
-    def logs(self, run: str, attempt: int | None = None, after: int | None = None) -> Document:
-        """A piece of what an attempt printed, by default the latest, from byte `after` on."""
-        query: Query = {"attempt": attempt, "after": after}
+    def logs(
+        self,
+        run: str,
+        attempt: int | None = None,
+        after: int | None = None,
+        stream: str | None = None,
+    ) -> Document:
+        """A piece of what an attempt printed, by default the latest, from byte `after` on.
+
+        `stream` is stdout, stderr or log; None: all, in the order in which it came.
+        """
+        query: Query = {"attempt": attempt, "after": after, "stream": stream}
         return cast(Document, self.request("GET", _run_path(run, "logs"), query=query))
+
+    def follow_logs(
+        self, run: str, attempt: int | None = None, stream: str | None = None
+    ) -> Iterator[Document]:
+        """What a run prints, piece by piece as it comes, until the run, or `attempt`, has ended."""
+        query: Query = {"attempt": attempt, "stream": stream, "follow": 1}
+        return self.stream(_run_path(run, "logs"), query=query)
 
     def stop_run(self, run: str, reason: str | None = None, force: bool = False) -> Document:
         """End one run and give it in the state that was really reached."""
@@ -269,10 +293,6 @@ class Client:
     def shutdown(self, now: bool = False) -> Document:
         """End the daemon; `now` does not wait for what is running."""
         return self._post("/v1/shutdown", now=now)
-
-    def _post(self, path: str, **fields: object) -> Document:
-        body = {key: value for key, value in fields.items() if value is not None}
-        return cast(Document, self.request("POST", path, body=body))
 
 
 def curl(

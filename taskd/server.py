@@ -28,7 +28,7 @@ from taskd.answers import Refused, problem, refusal, respond
 from taskd.core.messages import Key
 from taskd.core.run import RunState
 from taskd.errors import SocketUnusable, TaskdError
-from taskd.streaming import tell_events
+from taskd.streaming import tell_events, tell_output
 from taskd.views import Document
 
 logger = logging.getLogger("taskd.server")
@@ -70,7 +70,6 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("GET", "/v1/top", api.top, HTTPStatus.OK),
     ("GET", "/v1/runs", api.runs, HTTPStatus.OK),
     ("GET", "/v1/runs/{name}", api.run, HTTPStatus.OK),
-    ("GET", "/v1/runs/{name}/logs", api.logs, HTTPStatus.OK),
     ("POST", "/v1/runs/{name}/stop", api.stop_run, HTTPStatus.OK),
     ("GET", "/v1/dead", api.dead, HTTPStatus.OK),
     ("POST", "/v1/retry", api.retry, HTTPStatus.OK),
@@ -177,6 +176,7 @@ class Server:
             pool = self._importers if function in IMPORTING else pool
             app.router.add_route(method, path, self._handler(function, pool, status))
         app.router.add_get("/v1/runs/{name}/wait", self._wait_for_run)
+        app.router.add_get("/v1/runs/{name}/logs", self._logs_of)
         app.router.add_get("/v1/events", self._events_of)
         self._runner = web.AppRunner(
             app,
@@ -214,6 +214,16 @@ class Server:
         return await tell_events(
             request, self._host, ask, self._readers, patience_s=self._read_timeout_s
         )
+
+    async def _logs_of(self, request: web.Request) -> web.StreamResponse:
+        """Answer with a piece of what an attempt printed, or tell it as it comes."""
+        ask = await _read(request, self._read_timeout_s)
+        if api.follows(ask):
+            return await tell_output(
+                request, self._host, ask, self._readers, patience_s=self._read_timeout_s
+            )
+        piece = await self._events.run_in_executor(self._readers, api.logs, self._host, ask)
+        return respond(piece, HTTPStatus.OK)
 
     async def _wait_for_run(self, request: web.Request) -> web.StreamResponse:
         """Answer when the run is final, or as it stands when the time is up."""

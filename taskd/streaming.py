@@ -1,19 +1,21 @@
-"""Streaming: the journal as lines of JSON (NDJSON), to its end or on with each commit."""
+"""Streaming: the journal, and what runs print, as lines of JSON (NDJSON), on as they grow."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 
 from taskd import api
 from taskd.errors import Stopped, TaskdError
-from taskd.stores.events import Event
-from taskd.views import event_view
+from taskd.views import Document, event_view
+
+GATHER_S: Final = 0.05  # what is printed is told so much later, in fewer pieces
 
 
 async def tell_events(
@@ -35,13 +37,12 @@ async def tell_events(
     loop = asyncio.get_running_loop()
     page_after = partial(api.page_of_events, host, asked)
     page = await loop.run_in_executor(readers, page_after, None, left)
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    await response.prepare(request)
+    response = await _begin(request)
     left = left if asked.after is not None else None  # else it said how many of the last ones
     try:
         while True:
             events, after, is_end = page
-            await _write(response, events, patience_s)
+            await _write(response, map(event_view, events), patience_s)
             left = None if left is None else left - len(events)
             if left == 0 or (is_end and not asked.follow):
                 break
@@ -51,16 +52,56 @@ async def tell_events(
     except Stopped:
         pass  # the daemon ends, and its journal with it
     except (TaskdError, TimeoutError):
-        if request.transport is not None:
-            request.transport.abort()
-        return response
+        return _break_off(request, response)
     await response.write_eof()
     return response
 
 
-async def _write(response: web.StreamResponse, events: Sequence[Event], patience_s: float) -> None:
-    """Send events. Raises TimeoutError where the reader is too slow."""
-    for event in events:
-        line = json.dumps(event_view(event), ensure_ascii=False, separators=(",", ":"))
+async def tell_output(
+    request: web.Request,
+    host: api.Host,
+    ask: api.Ask,
+    readers: ThreadPoolExecutor,
+    *,
+    patience_s: float,
+) -> web.StreamResponse:
+    """Tell what a run prints, as it comes, until the run ends; otherwise as `tell_events`."""
+    loop = asyncio.get_running_loop()
+    following = await loop.run_in_executor(readers, api.following, host, ask)
+    response = await _begin(request)
+    try:
+        while not following.is_over:
+            lines, news = await loop.run_in_executor(readers, following.read)
+            await _write(response, lines, patience_s)
+            if news is not None:
+                await asyncio.wrap_future(news)
+                await asyncio.sleep(GATHER_S)
+    except Stopped:
+        pass
+    except (TaskdError, TimeoutError):
+        return _break_off(request, response)
+    await response.write_eof()
+    return response
+
+
+async def _begin(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    return response
+
+
+def _break_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """End a stream so that its reader sees that there is more."""
+    if request.transport is not None:
+        request.transport.abort()
+    return response
+
+
+async def _write(
+    response: web.StreamResponse, documents: Iterable[Document], patience_s: float
+) -> None:
+    """Send a line for each document. Raises TimeoutError where the reader is too slow."""
+    for document in documents:
+        line = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         async with asyncio.timeout(patience_s):
             await response.write(line.encode("utf-8", "backslashreplace") + b"\n")

@@ -14,7 +14,7 @@ from taskd.api.defining import (
     trigger_many,
 )
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
-from taskd.api.output import logs
+from taskd.api.output import following, follows, logs
 from taskd.api.reading import dead, job, jobs, next_due, ping, ps, run, runs, status, wait_s, why
 from taskd.api.rerunning import dismiss, retry, stop_run
 from taskd.api.top import top
@@ -27,6 +27,8 @@ __all__ = [
     "dead",
     "dismiss",
     "events_asked",
+    "following",
+    "follows",
     "job",
     "jobs",
     "logs",

@@ -17,6 +17,7 @@ from typing import Final, TextIO
 
 from taskd.executors.current_run import CONTEXT
 from taskd.executors.outputs import Output
+from taskd.executors.segments import Stream
 
 LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 
@@ -27,12 +28,13 @@ def current_output() -> Output | None:
     return None if context is None else context.output
 
 
-class Stream(io.TextIOBase):
+class Text(io.TextIOBase):
     """A text stream that leads to the output of the calling attempt, or to `real`."""
 
-    def __init__(self, real: TextIO) -> None:
+    def __init__(self, stream: Stream, real: TextIO) -> None:
+        self._stream = stream
         self._real = real
-        self.buffer = _Bytes(real)
+        self.buffer = _Bytes(stream, real)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -46,13 +48,16 @@ class Stream(io.TextIOBase):
         output = current_output()
         if output is None:
             return self._real.write(text)
-        output.write(text.encode("utf-8", "backslashreplace"))
+        output.print(self._stream, text.encode("utf-8", "backslashreplace"))
         return len(text)
 
     def flush(self) -> None:
-        """Flush what is not an attempt's, which is never held back."""
-        if current_output() is None:
+        """Have what of a line has come shown at once."""
+        output = current_output()
+        if output is None:
             self._real.flush()
+        else:
+            output.flush(self._stream)
 
     def writable(self) -> bool:
         """Return True."""
@@ -70,7 +75,8 @@ class Stream(io.TextIOBase):
 class _Bytes(io.RawIOBase):
     """The same for bytes, as ``sys.stdout.buffer``."""
 
-    def __init__(self, real: TextIO) -> None:
+    def __init__(self, stream: Stream, real: TextIO) -> None:
+        self._stream = stream
         self._real = real
 
     def writable(self) -> bool:
@@ -81,7 +87,8 @@ class _Bytes(io.RawIOBase):
         output = current_output()
         if output is None:
             return self._real.buffer.write(data)
-        output.write(data)
+        output.flush(self._stream)  # of the text, which came before
+        output.write(self._stream, data)
         return len(data)
 
 
@@ -97,7 +104,8 @@ class Handler(logging.Handler):
         output = current_output()
         if output is not None:
             try:
-                output.write(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
+                line = self.format(record).encode("utf-8", "backslashreplace")
+                output.write(Stream.LOG, line + b"\n")
             # As every handler: a record that cannot be formatted is not the callable's fault.
             except Exception:  # noqa: BLE001
                 self.handleError(record)
@@ -117,7 +125,7 @@ def captured() -> Iterator[None]:
     others: Iterable[logging.Handler] = tuple(root.handlers)
     keep_out: Callable[[logging.LogRecord], bool] = _is_of_nobody
     stdout, stderr = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Stream(stdout), Stream(stderr)
+    sys.stdout, sys.stderr = Text(Stream.STDOUT, stdout), Text(Stream.STDERR, stderr)
     for other in others:
         other.addFilter(keep_out)
     root.addHandler(handler)

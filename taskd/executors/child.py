@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
@@ -24,7 +25,7 @@ from taskd.core.run import Usage
 from taskd.executors import groups
 from taskd.executors.outputs import make_private
 
-CHUNK: Final = 64 * 1024  # bytes: what a pipe holds
+CHUNK: Final = 64 * 1024  # bytes: all that a pipe holds, see pipe(7)
 KIB: Final = 1024
 
 
@@ -34,7 +35,8 @@ class Plan:
 
     argv: Sequence[str]
     env: Mapping[str, str]
-    output: int
+    stdout: int
+    stderr: int
     keep: Sequence[int] = ()
 
 
@@ -92,8 +94,8 @@ class Child:
         self._process = subprocess.Popen(
             list(plan.argv),
             stdin=subprocess.DEVNULL,
-            stdout=plan.output,
-            stderr=plan.output,
+            stdout=plan.stdout,
+            stderr=plan.stderr,
             env=dict(plan.env),
             pass_fds=tuple(plan.keep),
             start_new_session=True,
@@ -134,6 +136,18 @@ class Child:
             exit_status=code if code >= 0 else None,
             signal=_signal_name(-code) if code < 0 else None,
         )
+
+
+def pipes(count: int) -> list[tuple[int, int]]:
+    """Return new pipes, the reading end of each first. Raises OSError; then there is none."""
+    made: list[tuple[int, int]] = []
+    try:
+        made.extend(os.pipe2(os.O_CLOEXEC) for _ in range(count))
+    except OSError:
+        for descriptor in chain(*made):
+            os.close(descriptor)
+        raise
+    return made
 
 
 def ending(usage: Usage) -> str:

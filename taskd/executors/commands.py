@@ -13,6 +13,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,10 +23,12 @@ from taskd.core.run import Outcome, Result, RunError, RunId, Usage
 from taskd.core.turn import Start
 from taskd.errors import ProcessDied
 from taskd.executors.call import NO_CATEGORIES, End, failed
-from taskd.executors.child import CHUNK, Child, Nursery, Plan, drain, ending
+from taskd.executors.child import CHUNK, Child, Nursery, Plan, drain, ending, pipes
 from taskd.executors.current_run import RunContext
 from taskd.executors.groups import BOOT, MARK
+from taskd.executors.outputs import Output
 from taskd.executors.reports import Reports
+from taskd.executors.segments import Stream
 
 LAUNCH: Final = Path(__file__).with_name("launch.py")
 SECOND: Final = timedelta(seconds=1)
@@ -107,28 +110,30 @@ class Commands:
         self._reports.end(attempt.context, end)
 
     def _run(self, attempt: _Attempt) -> End:
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        errors, told = os.pipe2(os.O_CLOEXEC)
+        made = pipes(3)
+        stdout, stderr, errors = (reading for reading, _ in made)
         try:
             try:
-                child = self._nursery.raise_child(self._plan(attempt.start, writing, told))
+                writing = (descriptor for _, descriptor in made)
+                child = self._nursery.raise_child(self._plan(attempt.start, *writing))
             finally:
-                os.close(writing)
-                os.close(told)
+                for _, descriptor in made:
+                    os.close(descriptor)
             attempt.has(child)
+            printed = {stdout: Stream.STDOUT, stderr: Stream.STDERR}
             try:
                 floor, failure = _launched(errors)
-                self._follow(child, reading, attempt.context)
+                _follow(child, printed, attempt.context.output)
             finally:
                 child.signal(signal.SIGKILL)
                 usage = child.reap()
-            self._drain(reading, attempt.context)
+            _keep_rest(printed, attempt.context.output)
         finally:
-            os.close(reading)
-            os.close(errors)
+            for reading, _ in made:
+                os.close(reading)
         return self._end(replace(usage, peak_memory=_peak(usage, floor)), failure)
 
-    def _plan(self, start: Start, output: int, errors: int) -> Plan:
+    def _plan(self, start: Start, stdout: int, stderr: int, errors: int) -> Plan:
         execution, run, mark = start.execution, start.run, self._nursery.mark()
         words = [str(word) for word in start.call.args]
         time = execution.max_cpu_time
@@ -153,27 +158,10 @@ class Commands:
         return Plan(
             [sys.executable, "-I", "-S", str(LAUNCH), str(errors), json.dumps(orders)],
             {**os.environ, **execution.env, **told},
-            output,
+            stdout,
+            stderr,
             (errors,),
         )
-
-    def _follow(self, child: Child, output: int, context: RunContext) -> None:
-        """Keep what the command prints until it has ended, whoever else holds the pipe open."""
-        poll = select.poll()
-        poll.register(child.pidfd, select.POLLIN)
-        poll.register(output, select.POLLIN)
-        while child.pidfd not in {ready for ready, _ in poll.poll()}:
-            data = os.read(output, CHUNK)
-            if not data:
-                poll.unregister(output)
-            elif context.output is not None:
-                context.output.write(data)
-
-    def _drain(self, output: int, context: RunContext) -> None:
-        os.set_blocking(output, False)
-        while data := drain(output):
-            if context.output is not None:
-                context.output.write(data)
 
     def _end(self, usage: Usage, failure: str) -> End:
         if failure:
@@ -187,6 +175,28 @@ class Commands:
             classes=failed(ProcessDied(), NO_CATEGORIES).classes,
             usage=usage,
         )
+
+
+def _follow(child: Child, printed: Mapping[int, Stream], output: Output | None) -> None:
+    """Keep what the command prints until it has ended, whoever else holds the pipes open."""
+    poll = select.poll()
+    for source in (child.pidfd, *printed):
+        poll.register(source, select.POLLIN)
+    # In the order of registration: of two that are ready, stdout first.
+    while child.pidfd not in (ready := [source for source, _ in poll.poll()]):
+        for source in ready:
+            if not (data := os.read(source, CHUNK)):
+                poll.unregister(source)
+            elif output is not None:
+                output.write(printed[source], data)
+
+
+def _keep_rest(printed: Mapping[int, Stream], output: Output | None) -> None:
+    """Keep what the pipes hold; who left the group and prints on is not waited for."""
+    for source, stream in printed.items():
+        os.set_blocking(source, False)
+        if (data := drain(source)) and output is not None:
+            output.write(stream, data)
 
 
 def _launched(errors: int) -> tuple[int, str]:

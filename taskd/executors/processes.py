@@ -21,7 +21,7 @@ from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.errors import ProcessDied, TaskdError
 from taskd.executors.call import End, failed
-from taskd.executors.child import Child, Nursery, drain, ending
+from taskd.executors.child import Child, Nursery, ending
 from taskd.executors.current_run import CHECKPOINT_LIMIT, RunContext
 from taskd.executors.frames import Broken, Frame, end_from, start_frame
 from taskd.executors.reports import Reports
@@ -185,6 +185,8 @@ class _Keeper:
         worker.attempts += 1
         bell = attempt.open(worker.child)
         try:
+            for _ in worker.printed_so_far():
+                pass  # by what the attempt before left behind: it is nobody's
             categories = dict(self._reports.categories)
             worker.send(start_frame(attempt.start, categories))
             return _Following(worker, attempt, bell, self._reports).end()
@@ -237,27 +239,28 @@ class _Following:
         self._is_asked = self._is_told_to_stop = False
         self._end: End | None = None
         self._poll = select.poll()
-        self._sources = (worker.connection.fileno(), worker.output, bell, worker.child.pidfd)
-        for source in self._sources:
+        self._connection = worker.connection.fileno()
+        pipes = (worker.printed, worker.stdout, worker.stderr)
+        for source in (self._connection, *pipes, bell, worker.child.pidfd):
             self._poll.register(source, select.POLLIN)
 
     def end(self) -> End:
         """Return how the attempt ended. Raises Died, Broken."""
-        connection, output, bell, pidfd = self._sources
+        pidfd = self._worker.child.pidfd
         while self._end is None:
             ready = {source for source, _ in self._poll.poll()}
-            if output in ready:
-                self._keep(drain(output))
-            if connection in ready:
-                self._take(connection)
-            if bell in ready:
+            if ready - {self._connection, self._bell, pidfd}:
+                self._keep_output()
+            if self._connection in ready:
+                self._take()
+            if self._bell in ready:
                 self._heed()
             if pidfd in ready and self._end is None:
                 self._take_rest()
-        self._drain()
+        self._keep_output()
         return self._end
 
-    def _take(self, connection: int) -> None:
+    def _take(self) -> None:
         for frame in self._worker.reader.read():
             match frame.get("is"):
                 case "ready":
@@ -271,14 +274,14 @@ class _Following:
                 case other:
                     raise Broken(f"it said {other!r}")
         if self._worker.reader.is_over:
-            self._poll.unregister(connection)
+            self._poll.unregister(self._connection)
 
     def _take_rest(self) -> None:
         """Look for a last word of a worker that has ended."""
         while not self._worker.reader.is_over and self._end is None:
-            self._take(self._sources[0])
+            self._take()
         if self._end is None:
-            self._drain()
+            self._keep_output()
             raise Died
 
     def _heed(self) -> None:
@@ -316,10 +319,8 @@ class _Following:
         if run == self._attempt.start.run.id:  # and not of the attempt before
             self._attempt.context.gauge.tell(done, total, note)
 
-    def _drain(self) -> None:
-        while data := drain(self._worker.output):
-            self._keep(data)
-
-    def _keep(self, data: bytes | None) -> None:
-        if data and self._attempt.context.output is not None:
-            self._attempt.context.output.write(data)
+    def _keep_output(self) -> None:
+        output = self._attempt.context.output
+        for stream, data in self._worker.printed_so_far():
+            if output is not None:
+                output.write(stream, data)

@@ -35,28 +35,31 @@ from taskd.executors.frames import Frame, Reader, encode, end_frame, start_from
 from taskd.executors.launch import limit
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.progress import Gauge
+from taskd.executors.records import LogHandler, Pen
+from taskd.executors.segments import Stream
 
 STACKS_SIGNAL: Final = signal.SIGRTMIN + 7
 """Has the stacks of all threads written out, whatever they do; no other program asks for it."""
 PROGRESS_PAUSE_S: Final = 0.1  # at most so often is progress told
-LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 
 
-def main(connection: int, stacks: int) -> None:
+def main(connection: int, stacks: int, printed: int) -> None:
     """Serve until the daemon closes the connection or is gone."""
-    for descriptor in (connection, stacks):
+    for descriptor in (connection, stacks, printed):
         os.set_inheritable(descriptor, False)
     faulthandler.register(STACKS_SIGNAL, file=stacks, all_threads=True)
     faulthandler.enable()
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    Worker(socket.socket(fileno=connection)).serve()
+    pen = Pen(printed)
+    logging.basicConfig(level=logging.INFO, handlers=[LogHandler(pen)])
+    Worker(socket.socket(fileno=connection), pen).serve()
 
 
 class Worker:
     """The worker's end of the connection."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, pen: Pen) -> None:
         self._connection = connection
+        self._pen = pen
         self._sending = threading.Lock()
         self._starts: SimpleQueue[Frame] = SimpleQueue()
         self._stop = threading.Event()
@@ -89,6 +92,8 @@ class Worker:
         self._context = context
         CONTEXT.set(context)
         signal.signal(signal.SIGTERM, self._terminate)
+        # Whatever the one before made of them.
+        sys.stdout, sys.stderr = self._pen.text(Stream.STDOUT, 1), self._pen.text(Stream.STDERR, 2)
         used = _cpu_time()
         _forget_peak()
         try:
@@ -230,10 +235,10 @@ def _peak() -> int | None:
 
 
 def boot() -> None:
-    """Begin as the daemon's child: argv holds the two descriptors and the orders."""
+    """Begin as the daemon's child: argv holds three descriptors and the orders."""
     from taskd.executors import launch
 
-    orders = json.loads(sys.argv[3])
+    orders = json.loads(sys.argv[4])
     launch.die_with(orders["parent"])
     launch.note_group(orders["note"], orders["text"])
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -8,17 +8,20 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 from taskd.core.run import Usage
-from taskd.executors.child import Nursery, Plan, drain
+from taskd.executors.child import Nursery, Plan, drain, pipes
 from taskd.executors.frames import Frame, Reader, encode
 from taskd.executors.groups import BOOT, MARK
+from taskd.executors.records import Records
+from taskd.executors.segments import Stream
 from taskd.executors.worker import STACKS_SIGNAL
 
 STACKS_MS: Final = 200  # for the stacks of a worker that is to be killed
 CODE: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3])['sys_path']; "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[4])['sys_path']; "
     "from taskd.executors.worker import boot; boot()"
 )
 
@@ -31,8 +34,10 @@ class WorkerHandle:
         self.attempts = 0
         self.is_ready = False
         self.connection, theirs = socket.socketpair()
-        self.output, printed = os.pipe2(os.O_CLOEXEC)
-        self.stacks, written = os.pipe2(os.O_CLOEXEC)
+        made = pipes(4)
+        self.stdout, self.stderr, self.printed, self.stacks = (reading for reading, _ in made)
+        stdout, stderr, printed, stacks = (writing for _, writing in made)
+        self.records = Records()
         folder, mark = nursery.folder, nursery.mark()
         orders = {
             "sys_path": sys.path,
@@ -40,22 +45,21 @@ class WorkerHandle:
             "note": None if folder is None else str(folder),
             "text": f"{BOOT.read_text().strip() if BOOT.exists() else '-'} {mark}",
         }
-        descriptors = [str(theirs.fileno()), str(written)]
-        argv = [sys.executable, "-P", "-c", CODE, *descriptors, json.dumps(orders)]
+        keep = (theirs.fileno(), stacks, printed)
+        argv = [sys.executable, "-P", "-c", CODE, *map(str, keep), json.dumps(orders)]
         try:
             environment = {**os.environ, MARK: mark}
-            keep = (theirs.fileno(), written)
-            self.child = nursery.raise_child(Plan(argv, environment, printed, keep))
+            self.child = nursery.raise_child(Plan(argv, environment, stdout, stderr, keep))
         except BaseException:
             self._close_files()
             raise
         finally:
             theirs.close()
-            os.close(printed)
-            os.close(written)
+            for _, writing in made:
+                os.close(writing)
         self.reader = Reader(self.connection)
-        for descriptor in (self.output, self.stacks):
-            os.set_blocking(descriptor, False)
+        for reading, _ in made:
+            os.set_blocking(reading, False)
 
     def send(self, frame: Frame) -> None:
         """Tell the worker; one that has died is not told any more."""
@@ -69,6 +73,17 @@ class WorkerHandle:
         poll = select.poll()
         poll.register(self.child.pidfd, select.POLLIN)
         return bool(poll.poll(0))
+
+    def printed_so_far(self) -> Iterator[tuple[Stream, bytes]]:
+        """Yield what was printed by now, and not taken yet, by stream.
+
+        Each pipe is read once, for all that it holds: who prints on meanwhile comes to no end.
+        """
+        if data := drain(self.printed):
+            yield from self.records.take(data)
+        for stream, pipe in ((Stream.STDOUT, self.stdout), (Stream.STDERR, self.stderr)):
+            if data := drain(pipe):
+                yield stream, data
 
     def take_stack(self) -> str:
         """Have the worker tell where it is, within `STACKS_MS`."""
@@ -92,5 +107,5 @@ class WorkerHandle:
 
     def _close_files(self) -> None:
         self.connection.close()
-        os.close(self.output)
-        os.close(self.stacks)
+        for descriptor in (self.stdout, self.stderr, self.printed, self.stacks):
+            os.close(descriptor)

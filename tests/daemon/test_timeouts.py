@@ -34,6 +34,10 @@ executor = "process"
 timeout = "300ms"
 kill_grace = "300ms"
 
+[jobs.warm]
+call = "work:ping"
+executor = "process"
+
 [jobs.command]
 command = ["sleep", "600"]
 kill_grace = "5m"
@@ -58,6 +62,7 @@ def is_running(live: Live, run: str) -> bool:
 
 def test_what_hangs_is_ended_and_shows_where_it_hung(live: Live) -> None:
     begin(live)
+    live.client.wait(live.client.trigger("warm")["id"], 20)  # a worker that is made takes longer
     for job in ("thread", "process"):
         run = live.client.wait(live.client.trigger(job)["id"], 20)
         assert run["state"] == "FAILED"

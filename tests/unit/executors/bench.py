@@ -69,11 +69,11 @@ class Bench:
     def command(self, *argv: str, **execution: Any) -> RunId:
         return self.start(Call.command(*argv), **execution)
 
-    def end(self, run: RunId) -> AttemptFinished:
+    def end(self, run: RunId, patience_s: float = SOON) -> AttemptFinished:
         """The report of the end of a run; others that come are kept."""
         while run not in self._ended:
             if not self.inbox:
-                readable, _, _ = select.select([self.wakeup.fileno()], [], [], SOON)
+                readable, _, _ = select.select([self.wakeup.fileno()], [], [], patience_s)
                 assert readable, "no attempt has ended"
             for report in self.inbox.take():
                 assert isinstance(report, AttemptFinished), report

@@ -121,6 +121,10 @@ def speak(count: int, word: str) -> None:
         logger.warning("%s %s", word, number)
 
 
+async def aspeak(count: int, word: str) -> None:
+    speak(count, word)
+
+
 def pour(lines: int) -> None:
     line = "x" * 1023
     for _ in range(lines):
@@ -201,3 +205,16 @@ GRANDCHILD = (
 def parent(ready: str) -> None:
     """Have a child that ignores SIGTERM, and wait for it."""
     subprocess.run([sys.executable, "-c", GRANDCHILD, ready], check=False)
+
+
+def shout() -> None:
+    """Have a child print."""
+    subprocess.run("echo child out; echo child err >&2", shell=True, check=True)
+
+
+def reconfigure() -> None:
+    sys.stdout.reconfigure(encoding="ascii", errors="replace")  # type: ignore[union-attr]
+    print("ü")
+    sys.stdout.buffer.write(b"\xff\xfe\n")
+    assert sys.stdout.fileno() == 1
+    assert not sys.stdout.isatty()
