@@ -179,6 +179,11 @@ class Client(Caller):
         """What was decided for the occurrence at an RFC 3339 instant, or for the last and next."""
         return cast(Document, self.request("GET", _job_path(name, "why"), query={"at": at}))
 
+    def export(self, jobs: Sequence[str] = ()) -> Document:
+        """The live jobs, or those that are named, as a jobs.toml in JSON."""
+        query: Query = {"jobs": ",".join(jobs) or None}
+        return cast(Document, self.request("GET", "/v1/export", query=query))
+
     def runs(
         self,
         job: str | None = None,

@@ -11,7 +11,7 @@ import os
 import signal
 import socket as sockets
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -222,8 +222,8 @@ class Daemon:
         return self._files.configuration.settings.python_path
 
     @property
-    def categories(self) -> Collection[str]:
-        """The names of the failure categories."""
+    def categories(self) -> Mapping[str, Sequence[str]]:
+        """The classes of each failure category."""
         return self._files.configuration.categories
 
     def describe(self) -> Document:

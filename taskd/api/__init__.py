@@ -13,6 +13,7 @@ from taskd.api.defining import (
     trigger,
     trigger_many,
 )
+from taskd.api.exporting import export
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
 from taskd.api.output import following, follows, logs
 from taskd.api.reading import dead, job, jobs, next_due, ping, ps, run, runs, status, wait_s, why
@@ -27,6 +28,7 @@ __all__ = [
     "dead",
     "dismiss",
     "events_asked",
+    "export",
     "following",
     "follows",
     "job",

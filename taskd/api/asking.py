@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -49,8 +49,8 @@ class Host(Protocol):
         ...
 
     @property
-    def categories(self) -> Collection[str]:
-        """The names of the failure categories."""
+    def categories(self) -> Mapping[str, Sequence[str]]:
+        """The classes of each failure category."""
         ...
 
     def describe(self) -> Document:

@@ -44,12 +44,14 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
         "run": Verb("daemon", "Run the daemon in the foreground."),
         "reload": Verb("daemon", "Read jobs.toml again, all of it or, on any problem, nothing."),
         "shutdown": Verb("daemon", "End the daemon; what is unfinished is handed back."),
+        "export": Verb("exporting", "Print the live jobs as a jobs.toml, added ones too."),
         "ping": Verb("daemon", "Ask whether a daemon answers."),
     },
     "Without a daemon": {
         "init": Verb("starting", "Write a jobs.toml to begin with, and jobs that run at once."),
         "check": Verb("offline", "Report every problem of a jobs.toml."),
         "explain": Verb("offline", "Say in words when a cron expression is due."),
+        "import": Verb("importing", "Print a jobs.toml made of a crontab."),
         "schema": Verb("starting", "Print the JSON Schema of jobs.toml, for editors."),
     },
     "The store": {

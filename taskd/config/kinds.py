@@ -186,7 +186,7 @@ ARGV: Final = Kind(
             {"type": "array", "items": TEXT.schema, "minItems": 1},
         ]
     },
-    list,
+    lambda words: words if isinstance(words, str) else list(words),
 )
 JSON: Final = Kind(values.json_value, {}, _same)
 KEYWORD_ARGUMENT: Final = Kind(values.keyword_argument, {}, _same)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ class Host:
     reloaded: Future[Diff] = field(default_factory=Future)
     on_shutdown: Callable[[], None] = lambda: None
     stale: str | None = None
-    categories: Collection[str] = ()
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     store_error: str | None = None
 
     def __post_init__(self) -> None:

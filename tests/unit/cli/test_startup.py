@@ -34,7 +34,7 @@ VERBS = (
     ),
     *("runs", "result", "error", "logs", "wait", "explain", "reload", "shutdown", "ping"),
     *("dead", "retry", "dismiss", "events", "verify", "backup", "prune"),
-    *("init", "schema"),
+    *("init", "schema", "import", "export"),
 )
 
 
