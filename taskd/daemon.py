@@ -238,6 +238,7 @@ class Daemon:
             "config_error": problems or None,
             "store": self._store,
             "store_path": str(self.scheduler.store_path),
+            "leaked": self.scheduler.executor.leaked,
             "store_error": self.scheduler.outage.error or None,
             "socket": str(self._socket),
             "workers": self._workers,

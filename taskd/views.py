@@ -214,6 +214,7 @@ def live_view(run: Run, live: Live | None, now: datetime) -> Document:
         "stopping": run.stopping,
         "timed_out": run.timed_out,
         "abandoned": run.abandoned,
+        "blocks": live is not None and live.blocks,
         "progress": progress_view(live),
     }
 

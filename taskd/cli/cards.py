@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskd.cli.progress import doing, progress_words
-from taskd.cli.render import counted, put, put_card, put_table, talk
+from taskd.cli.render import counted, put, put_card, put_table, size, talk
 from taskd.cli.table import Column
 from taskd.cli.times import local, relative, rough, since, took, when
 from taskd.cli.waiting import duration_of
@@ -42,6 +42,7 @@ _ATTEMPTS = (
     Column("STARTED"),
     Column("TOOK"),
     Column("ERROR", flexible=True),
+    Column("USED", wide=1),
     Column("NODE", wide=2),
     Column("PID", wide=1),
 )
@@ -159,6 +160,7 @@ def put_run(run: Document) -> None:
             ("progress", progress_words(run.get("progress"))),
             ("next", _next_attempt(run)),
             ("dismissed", when(run.get("dismissed_at"))),
+            ("used", _used(run)),
             ("node", _text(run.get("node"))),
             ("result", _value(run["result"]) if run["state"] == "SUCCEEDED" else ""),
             ("error", _error(run.get("error"))),
@@ -256,6 +258,7 @@ def _attempt_row(attempt: Document) -> tuple[str, ...]:
         local(attempt["started_at"]),
         took(duration_of(attempt)),
         _error(attempt.get("error")),
+        usage(attempt),
         _text(attempt.get("node")),
         _text(attempt.get("pid")),
     )
@@ -272,6 +275,19 @@ def _executor(run: Document) -> str:
     attempts = run.get("attempts")
     live = attempts[-1] if attempts else {}
     return f"{live['executor']}, pid {live['pid']}" if live.get("executor") else ""
+
+
+def _used(run: Document) -> str:
+    """What the latest attempt that has ended used of the machine."""
+    ended = [attempt for attempt in run.get("attempts") or () if attempt.get("outcome")]
+    return usage(ended[-1]) if ended else ""
+
+
+def usage(attempt: Document) -> str:
+    """Memory at its peak and CPU time: ``34.2 MiB, 1.2s of CPU``; empty where neither is known."""
+    memory, cpu_s = attempt.get("peak_memory"), attempt.get("cpu_s")
+    told = [] if memory is None else [size(memory)]
+    return ", ".join([*told, f"{took(cpu_s)} of CPU"] if cpu_s is not None else told)
 
 
 def _last_run(last: Document) -> str:

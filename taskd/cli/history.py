@@ -10,7 +10,7 @@ import typer
 from taskd.cli.app import Curl, Json, Timeout, app, client
 from taskd.cli.cards import put_job, put_jobs, put_reasons, put_run, put_runs, put_upcoming
 from taskd.cli.failures import Exit, problem_lines
-from taskd.cli.render import put, put_json, talk
+from taskd.cli.render import counted, put, put_json, talk
 from taskd.cli.values import instant, looks_like_run, seconds
 from taskd.cli.waiting import Deadline, ending, verdict, wait_for
 from taskd.client import FINAL_STATES, Client, Document
@@ -204,6 +204,8 @@ def _overview(document: Document, *, json: bool) -> None:
     put_jobs(document)
     if store_error := document["daemon"].get("store_error"):
         talk(f"nothing starts, for nothing can be recorded: {store_error}")
+    if leaked := document["daemon"].get("leaked"):
+        talk(f"{counted(leaked, 'attempt')} given up and not ended: see taskd ps")
     if problems := document["daemon"].get("config_error"):
         talk("the file has problems; the jobs loaded before run on:")
         for line in problem_lines(problems):

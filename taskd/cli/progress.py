@@ -61,7 +61,9 @@ def _end_in_sight(live: Document) -> str:
         return "abandoned"
     if live["timed_out"]:
         return "timed out"
-    return "stopping" if live["stopping"] else ""
+    if live["stopping"]:
+        return "stopping"
+    return "blocks the event loop" if live.get("blocks") else ""
 
 
 def _share(progress: Document) -> float | None:

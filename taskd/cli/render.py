@@ -46,6 +46,15 @@ def put_card(fields: Iterable[tuple[str, str]]) -> None:
         _write(f"{label:{width}}  {text}")
 
 
+def size(count: int) -> str:
+    """A number of bytes: ``512 B``, ``34.2 MiB``."""
+    amount, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount /= 1024
+        del units[0]
+    return f"{count} B" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things in words: ``1 job``, ``2 jobs``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -15,7 +15,8 @@ from taskd.core.messages import AttemptFinished
 from taskd.core.run import UNKNOWN_USAGE, Outcome, Result, Run, RunError, Usage
 from taskd.core.turn import Start
 from taskd.core.value import replace, value
-from taskd.errors import Cancel, NotImportable, Retry
+from taskd.errors import Cancel, Interrupted, NotImportable, Retry
+from taskd.executors.current_run import CONTEXT
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import LocalCall, Objects
 
@@ -77,12 +78,24 @@ def perform(
     try:
         call = local_call(start, objects)
         code.remember(start.call)
+        refuse_stopped()
         value = call.function(*call.args, **call.kwargs)
     # The attempt boundary: whatever a job raises, SystemExit and KeyboardInterrupt too, ends this
     # attempt alone and not the worker thread.
     except BaseException as raised:  # noqa: BLE001
         return raised_end(start.run, raised, objects, categories)
     return returned_end(start.run, value, objects)
+
+
+def refuse_stopped() -> None:
+    """Refuse to begin a call that was asked to stop meanwhile, while its module was imported, say.
+
+    Raises:
+        Interrupted: It was.
+    """
+    context = CONTEXT.get(None)
+    if context is not None and context.cancel.is_set():
+        raise Interrupted("it was stopped before it began")
 
 
 def returned_end(run: Run, value: object, objects: Objects | None) -> End:

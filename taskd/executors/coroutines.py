@@ -18,7 +18,7 @@ from taskd.core.execution import Executor
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.errors import TaskdError
-from taskd.executors.call import End, local_call, raised_end, returned_end
+from taskd.executors.call import End, local_call, raised_end, refuse_stopped, returned_end
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.reports import Reports
@@ -86,13 +86,22 @@ class Coroutines:
     def _current(self) -> _Loop:
         with self._lock:
             if self._loop is None:
-                self._loop = _Loop(self._blocked)
+                self._loop = _Loop(self._blocked, self._free)
             return self._loop
 
     def _blocked(self, task: str, stack: str) -> None:
         """Name what holds up all coroutines, once for each time."""
+        self._mark(task, blocks=True)
         logger.warning("%s blocks the event loop for all coroutines, at:\n%s", task, stack)
         self._reports.note("executor.blocked", {"task": task, "stack": stack})
+
+    def _free(self, task: str) -> None:
+        self._mark(task, blocks=False)
+
+    def _mark(self, task: str, *, blocks: bool) -> None:
+        attempt = self._running.get(RunId(task.rpartition(" ")[2]))
+        if attempt is not None:
+            attempt.context.blocks = blocks
 
     def _begin(self, loop: _Loop, start: Start, context: RunContext) -> None:
         attempt = _Attempt(loop, context)
@@ -126,6 +135,7 @@ class Coroutines:
             else:  # an import may take its time
                 call = await asyncio.to_thread(local_call, start, objects)
             self._code.remember(start.call)
+            refuse_stopped()
             made = call.function(*call.args, **call.kwargs)
             if not hasattr(made, "__await__"):
                 raise TaskdError(f'{start.call.target} is not async: leave executor = "async" out')
@@ -166,8 +176,11 @@ class _Loop:
     The look-out is kept only while attempts are under way, so that an idle daemon never wakes.
     """
 
-    def __init__(self, on_blocked: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, on_blocked: Callable[[str, str], None], on_free: Callable[[str], None]
+    ) -> None:
         self._on_blocked = on_blocked
+        self._on_free = on_free
         self.events = asyncio.new_event_loop()
         self.thread = 0
         self.is_blocked = False
@@ -228,6 +241,7 @@ class _Loop:
             name = "something" if task is None else task.get_name()
             self._on_blocked(name, stack_of_thread(self.thread))
             beat.wait()
+            self._on_free(name)
             self.is_blocked = False
         self.events.call_soon_threadsafe(self.events.stop)
 

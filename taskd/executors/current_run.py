@@ -23,7 +23,8 @@ class RunContext:
 
     `stop` is set when taskd shuts down. `ask` asks the engine and returns its reply once that is
     committed. `output` takes what the attempt prints, where that is captured, and `gauge` what it
-    tells of its progress. `pid` is the process that it runs in.
+    tells of its progress. `pid` is the process that it runs in; a coroutine that
+    holds up all others `blocks`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class RunContext:
         self.gauge = gauge
         self.executor = start.execution.chosen(is_command=start.call.is_command)
         self.pid = os.getpid()
+        self.blocks = False
 
 
 CONTEXT: ContextVar[RunContext] = ContextVar("taskd_run")

@@ -36,11 +36,15 @@ PLUGINS: Final = "taskd.executors"
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An attempt under way: what executes it, in which process, and how far it has come."""
+    """An attempt under way: what executes it, in which process, and how far it has come.
+
+    One that `blocks` holds up all coroutines.
+    """
 
     executor: str
     pid: int
     progress: Progress | None
+    blocks: bool = False
 
 
 class OneExecutor(Protocol):
@@ -169,7 +173,8 @@ class Executors:
         context = self._reports.running.get(run)
         if context is None:
             return None
-        return Live(context.executor, context.pid, context.gauge.read())
+        progress = context.gauge.read()
+        return Live(context.executor, context.pid, progress, context.blocks)
 
     def stack(self, run: RunId) -> str:
         """Return where a running attempt is, empty where that is not known."""

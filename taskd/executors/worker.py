@@ -29,6 +29,7 @@ from typing import Final
 from taskd import errors
 from taskd.core.messages import AnyRequest, Checkpointed, Marked
 from taskd.core.run import Usage
+from taskd.core.turn import Start
 from taskd.executors.call import End, failed, perform
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.frames import Frame, Reader, encode, end_frame, start_from
@@ -61,7 +62,7 @@ class Worker:
         self._connection = connection
         self._pen = pen
         self._sending = threading.Lock()
-        self._starts: SimpleQueue[Frame] = SimpleQueue()
+        self._starts: SimpleQueue[tuple[Frame, Start, RunContext]] = SimpleQueue()
         self._stop = threading.Event()
         self._context: RunContext | None = None
         self._tickets = count(1)
@@ -77,19 +78,14 @@ class Worker:
         self._send({"is": "ready"})
         me = os.getpid()
         while True:
-            frame = self._starts.get()
-            end = Context().run(self._attempt, frame)
+            end = Context().run(self._attempt, *self._starts.get())
             if os.getpid() != me:
                 os._exit(0)  # a copy that the callable made of us: the original answers
             self._send(end_frame(end))
 
     # -- the main thread -------------------------------------------------------------------------
 
-    def _attempt(self, frame: Frame) -> End:
-        start = start_from(frame)
-        gauge = Gauge(_no_time, self._has_told)
-        context = RunContext(start, self._stop, self._ask, gauge)
-        self._context = context
+    def _attempt(self, frame: Frame, start: Start, context: RunContext) -> End:
         CONTEXT.set(context)
         signal.signal(signal.SIGTERM, self._terminate)
         # Whatever the one before made of them.
@@ -148,7 +144,10 @@ class Worker:
         kind: str = frame["is"]
         match kind:
             case "start":
-                self._starts.put(frame)
+                # From here on it can be asked to stop, before it begins, too.
+                start, gauge = start_from(frame), Gauge(_no_time, self._has_told)
+                self._context = RunContext(start, self._stop, self._ask, gauge)
+                self._starts.put((frame, start, self._context))
             case "cancel":
                 self._terminate()
             case "stopping":

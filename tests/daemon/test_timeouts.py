@@ -50,10 +50,10 @@ kill_grace = "100ms"
 """
 
 
-def begin(live: Live) -> None:
+def begin(live: Live, settings: str = "") -> None:
     work = live.folder / "work.py"
     work.write_text(work.read_text() + MORE)
-    live.start(JOBS.replace("{ready}", str(live.folder / "let_go")))
+    live.start(settings + JOBS.replace("{ready}", str(live.folder / "let_go")))
 
 
 def is_running(live: Live, run: str) -> bool:
@@ -87,8 +87,19 @@ def test_a_thread_that_will_not_end_is_given_up_and_keeps_its_job_from_starting(
     run = live.client.trigger("stubborn")["id"]
     live.until(lambda: live.client.run(run)["abandoned"])
     assert live.client.run(run)["state"] == "RUNNING"
+    live.until(lambda: live.client.status()["daemon"]["leaked"] == 1)
+    assert "1 attempt given up and not ended" in live.taskd("status").stderr
+    assert "abandoned" in live.taskd("ps").stdout
     assert live.client.wait(live.client.trigger("thread")["id"], 20)["state"] == "FAILED"
     (live.folder / "let_go").touch()
     ended = live.client.wait(run, 20)
     assert ended["state"] == "FAILED"
     assert ended["attempts"][0]["outcome"] == "ABANDONED"
+    assert live.client.status()["daemon"]["leaked"] == 0
+
+
+def test_a_thread_that_was_given_up_holds_up_no_shutdown(live: Live) -> None:
+    begin(live, '[daemon]\nshutdown_grace = "1h"\n')
+    run = live.client.trigger("stubborn")["id"]
+    live.until(lambda: live.client.run(run)["abandoned"])
+    assert live.end() == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from taskd.core.execution import Executor
+from taskd.core.job import Call
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Outcome, Result, RunId
 from tests.unit.executors.bench import SOON, Bench, children, descriptors
@@ -94,6 +95,28 @@ def calling(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
 def error_type(end: AttemptFinished) -> str:
     assert end.error is not None, end
     return end.error.type
+
+
+# -- begins --------------------------------------------------------------------------------------
+
+
+def test_what_is_stopped_before_it_begins_does_not_begin(
+    calling: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its module is imported, which takes its time."""
+    monkeypatch.setenv("TASKD_SLOW_IMPORT", str(tmp_path))
+    sys.modules.pop("tests.unit.executors.slow_import", None)
+    name = "abegin" if calling.executor is Executor.ASYNC else "begin"
+    target = Call(f"tests.unit.executors.slow_import:{name}", (str(tmp_path / "begun"),))
+    run = calling.start(target, executor=calling.executor)
+    appears(tmp_path / "importing")
+    calling.executors.interrupt(run)
+    (tmp_path / "go").touch()
+    assert error_type(calling.end(run)) in (
+        "taskd.errors.Interrupted",
+        "asyncio.exceptions.CancelledError",
+    )
+    assert not (tmp_path / "begun").exists()
 
 
 # -- ends ----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ PLUGIN = """
 import threading
 from taskd.core.run import Outcome
 from taskd.executors.call import End
+from taskd.executors.segments import Stream
 
 class Echo:
     leaked = 0
@@ -30,7 +31,7 @@ class Echo:
         self._reports = reports
     def start(self, start):
         context = self._reports.begin(start)
-        context.output.write(b"from afar")
+        context.output.write(Stream.STDOUT, b"from afar")
         end = End(Outcome.SUCCEEDED)
         threading.Thread(target=self._reports.end, args=(context, end)).start()
     def interrupt(self, run, stage=1): pass
