@@ -10,7 +10,7 @@ from taskd.core.job import Job, JobName
 from taskd.core.late import Catchup
 from taskd.core.ledger import Ledger, decided
 from taskd.core.occurrences import due_after
-from taskd.core.overlap import make_room, met_by
+from taskd.core.overlap import make_room
 from taskd.core.planning import drop_missed, plan
 from taskd.core.record import JobRecord, Skip, SkipReason
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
@@ -29,8 +29,7 @@ def fire(
 ) -> None:
     """Decide the occurrences of a job up to `until`, by default up to `now`."""
     job = record.job
-    is_met = met_by(ledger, job) is not None
-    planned = plan(record, now, busy=is_met, until=until)
+    planned = plan(record, now, live=ledger.count_live(job.name), until=until)
     if planned.runs:
         make_room(ledger, job, now)
     made = ledger.jobs[job.name].scheduled_runs

@@ -178,6 +178,16 @@ class Job:
             return self.max_instances
         return inf if self.overlap is Overlap.ALLOW else 1
 
+    def has_room(self, live: int) -> bool:
+        """Whether another run of it may be made while so many are live: see `Overlap`."""
+        match self.overlap:
+            case Overlap.SKIP:
+                return live < self.instances
+            case Overlap.BUFFER_ONE:
+                return live <= self.instances
+            case _:
+                return True
+
     @property
     def timing(self) -> tuple[object, ...]:
         """What settles its occurrences: where this changes, its schedule starts anew."""

@@ -68,9 +68,9 @@ class Ledger:
             raise UnknownTask(run, kind="run")
         return held
 
-    def is_busy(self, name: JobName) -> bool:
-        """Whether a run of the job is live."""
-        return bool(self.live.get(name))
+    def count_live(self, name: JobName) -> int:
+        """How many runs of the job have not ended."""
+        return len(self.live.get(name, ()))
 
     def due_jobs(self, now: datetime) -> Iterator[JobRecord]:
         """Yield the jobs that want attention by `now`, soonest first, until none is left."""
@@ -187,7 +187,9 @@ class Ledger:
         before = known.before if known else self.jobs.get(name)
         if before is not None and before.anchor_at != record.anchor_at:
             self._open_skips.pop(name, None)  # a row of skips is about one grid, one schedule
-        record = self._with_delay(self.jobs.get(name), concluded(record, busy=self.is_busy(name)))
+        record = self._with_delay(
+            self.jobs.get(name), concluded(record, live=self.count_live(name))
+        )
         version = before.version + 1 if before else 1
         if record.version != version:
             record = replace(record, version=version)
@@ -259,7 +261,7 @@ class Ledger:
             record, counts=_plus(record, run.state, 1), last_run=run.id, carried=carried
         )
         counted = _judged(counted, run)
-        if self.is_busy(record.job.name):
+        if self.count_live(record.job.name):
             return counted
         # An attempt that began before the clock was set back ends, on paper, when it began.
         return after_run(counted, min(run.finished_at, self.turn.changes.at))

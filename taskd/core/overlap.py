@@ -17,15 +17,7 @@ STAGES: Final = {Overlap.CANCEL_OTHER: ASK, Overlap.TERMINATE_OTHER: INSIST}
 
 def met_by(ledger: Ledger, job: Job) -> RunId | None:
     """Return the run that keeps another one of `job` from being made, None where none does."""
-    live = ledger.live.get(job.name, ())
-    match job.overlap:
-        case Overlap.SKIP:
-            room = job.instances
-        case Overlap.BUFFER_ONE:
-            room = job.instances + 1
-        case _:
-            return None
-    return _oldest(ledger, job) if len(live) >= room else None
+    return None if job.has_room(ledger.count_live(job.name)) else _oldest(ledger, job)
 
 
 def make_room(ledger: Ledger, job: Job, now: datetime, actor: str = "taskd") -> None:

@@ -25,7 +25,7 @@ from taskd.core.occurrences import (
 )
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import MICROSECOND
-from taskd.core.schedule import Every
+from taskd.core.schedule import Every, Missed
 from taskd.core.value import replace
 
 
@@ -49,34 +49,51 @@ def plan(
     record: JobRecord,
     now: datetime,
     *,
-    busy: bool,
+    live: int,
     until: datetime | None = None,
-    reason: SkipReason = SkipReason.MISFIRE,
 ) -> Plan:
     """Decide every occurrence from the record's cursor to `until`, by default to `now`.
 
-    The cursor must not lie after `until`. `busy` says that a run of the job is live, so that none
-    of them runs: they are skipped as overlap. Else what is skipped is so for `reason`.
+    The cursor must not lie after `until`. `live` is how many runs of the job have not ended: where
+    they leave no room for another, all of these occurrences are skipped as overlap.
     """
     until = now if until is None else until
-    job, first_at = record.job, record.next_due_at
-    assert job.schedule is not None
+    whole = _undecided(record, until)
+    if record.job.has_room(live):
+        return _by_lateness(record, whole, now, live=live, reason=SkipReason.MISFIRE)
+    assert record.next_due_at is not None
+    skips = _skips(record, record.next_due_at, whole.last, SkipReason.OVERLAP, now)
+    return Plan(tuple(skips), _following(record, whole, is_awaited=True))
+
+
+def _undecided(record: JobRecord, until: datetime) -> Missed:
+    assert record.next_due_at is not None
+    return missed(record.job, record.next_due_at, until, record.anchor_at)
+
+
+def _following(record: JobRecord, whole: Missed, *, is_awaited: bool) -> datetime | None:
+    """The first occurrence after `whole`; where a run is awaited, a fixed delay has none yet.
+
+    It then counts from the end of that run: see `after_run`.
+    """
+    is_delay = record.job.schedule is not None and is_fixed_delay(record.job.schedule)
+    return None if is_awaited and is_delay else whole.next
+
+
+def _by_lateness(
+    record: JobRecord, whole: Missed, now: datetime, *, live: int, reason: SkipReason
+) -> Plan:
+    """Decide the occurrences of `whole` by the late policy; the others are skipped for `reason`."""
+    job, first_at, last_at = record.job, record.next_due_at, whole.last
     assert first_at is not None
-    whole = missed(job, first_at, until, record.anchor_at)
-    last_at, following = whole.last, whole.next
-    if busy:
-        skips = _skips(record, first_at, last_at, SkipReason.OVERLAP, now)
-        # A fixed-delay job's next occurrence counts from the end of the live run: see `after_run`.
-        return Plan(tuple(skips), None if is_fixed_delay(job.schedule) else following)
     # Most often one is due and runs: then nothing needs to be looked up again.
     found = [Piece(first_at, last_at, whole.count, None)]
     if job.exclude is not None:
         found = list(pieces(job, first_at, last_at, record.anchor_at))
     runs = _to_run(record, found, now)
+    following = _following(record, whole, is_awaited=bool(runs or live))
     if runs and job.bounds.is_spent(record.scheduled_runs + len(runs)):
         last_at, following = runs[-1], None
-    if runs and is_fixed_delay(job.schedule):
-        following = None
     return Plan(tuple(_decisions(record, runs, last_at, reason, now)), following)
 
 
@@ -139,21 +156,23 @@ def _skips(
         yield Skip(record.job.name, piece.first_at, piece.last_at, piece.count, why, now)
 
 
-def resumed(record: JobRecord, now: datetime) -> tuple[JobRecord, tuple[Skip, ...]]:
+def resumed(record: JobRecord, now: datetime, *, live: int) -> tuple[JobRecord, tuple[Skip, ...]]:
     """Return `record` active again, and the skips of what fell into its pause and is not to run.
 
     What is to run of it is as after any outage: the cursor stands there. A stopped job had no
-    schedule meanwhile: it goes on with the first occurrence after `now`.
+    schedule meanwhile: it goes on with the first occurrence after `now`, and a fixed delay with
+    one after the end of the `live` runs.
     """
     active = replace(record, state=JobState.ACTIVE, pause_reason="", paused_until=None)
     first_at = record.next_due_at
     if record.job.schedule is None or not record.job.enabled:
         return active, ()
     if record.state is JobState.STOPPED:
-        return _undecided(active, now), ()
+        return _begun_anew(active, now, live), ()
     if first_at is None or first_at + record.delay > now:
         return active, ()
-    decided = plan(record, now, busy=False, reason=SkipReason.PAUSED)
+    whole = _undecided(record, now)
+    decided = _by_lateness(record, whole, now, live=live, reason=SkipReason.PAUSED)
     skips = takewhile(lambda decision: isinstance(decision, Skip), decided.decisions)
     next_due_at = decided.runs[0] if decided.runs else decided.next_due_at
     passed = tuple(skip for skip in skips if isinstance(skip, Skip))
@@ -179,12 +198,12 @@ def first_seen(job: Job, now: datetime) -> JobRecord:
     )
 
 
-def redefined(record: JobRecord, job: Job, now: datetime, *, busy: bool) -> JobRecord:
+def redefined(record: JobRecord, job: Job, now: datetime, *, live: int) -> JobRecord:
     """Return `record` with its definition replaced.
 
     An unchanged schedule keeps its cursor. A changed one never fires at once: an interval starts
-    its grid at `now` plus the interval. A stopped or paused job stays so; `busy` says that a run
-    of it is live, whose end a fixed delay waits for.
+    its grid at `now` plus the interval. A stopped or paused job stays so; where runs of it are
+    `live`, a fixed delay waits for their end.
     """
     old = record.job
     if old.timing == job.timing:
@@ -199,9 +218,7 @@ def redefined(record: JobRecord, job: Job, now: datetime, *, busy: bool) -> JobR
         next_due_at=None,
         scheduled_runs=made,
     )
-    if state is JobState.STOPPED or (busy and job.schedule and is_fixed_delay(job.schedule)):
-        return anew
-    return _undecided(anew, now)
+    return anew if state is JobState.STOPPED else _begun_anew(anew, now, live)
 
 
 def _grid_start(job: Job, now: datetime) -> datetime:
@@ -209,11 +226,12 @@ def _grid_start(job: Job, now: datetime) -> datetime:
     return now if start_at is None or not is_elapsed(job.schedule) else max(now, start_at)
 
 
-def _undecided(record: JobRecord, now: datetime) -> JobRecord:
+def _begun_anew(record: JobRecord, now: datetime, live: int) -> JobRecord:
     """Return `record` with its cursor at the first occurrence after `now` that is not decided."""
     job, decided_until = record.job, record.decided_until
-    if job.bounds.is_spent(record.scheduled_runs):
-        return record
+    awaits = bool(live) and job.schedule is not None and is_fixed_delay(job.schedule)
+    if awaits or job.bounds.is_spent(record.scheduled_runs):
+        return replace(record, next_due_at=None)
     if is_elapsed(job.schedule):
         next_due_at = due_after(job, now, record.anchor_at)
         return rescued(replace(record, next_due_at=next_due_at), now)
@@ -248,10 +266,10 @@ def after_run(record: JobRecord, ended_at: datetime) -> JobRecord:
     return replace(record, next_due_at=due_after(record.job, ended_at, record.anchor_at))
 
 
-def concluded(record: JobRecord, *, busy: bool) -> JobRecord:
-    """Return `record`, FINISHED if its schedule has no more occurrences and no run is live."""
+def concluded(record: JobRecord, *, live: int) -> JobRecord:
+    """Return `record`, FINISHED if its schedule has no more occurrences and no run is `live`."""
     is_scheduled = record.job.schedule is not None and record.job.enabled
-    goes_on = record.next_due_at is not None or record.job.boot or busy
+    goes_on = record.next_due_at is not None or record.job.boot or live > 0
     if record.state is not JobState.ACTIVE or not is_scheduled or goes_on:
         return record
     return replace(record, state=JobState.FINISHED)

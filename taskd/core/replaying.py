@@ -17,7 +17,6 @@ from enum import Enum
 from itertools import islice, permutations
 from typing import Final
 
-from taskd.core.job import Job, Overlap
 from taskd.core.late import Catchup
 from taskd.core.ledger import decided
 from taskd.core.occurrences import due_after
@@ -213,17 +212,6 @@ def _joined(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(joined)
 
 
-def _is_met(job: Job, live: int) -> bool:
-    """Whether so many live runs keep another one from being made."""
-    match job.overlap:
-        case Overlap.SKIP:
-            return live >= job.instances
-        case Overlap.BUFFER_ONE:
-            return live > job.instances
-        case _:
-            return False
-
-
 class _Course:
     """One way that a turn may have taken."""
 
@@ -273,8 +261,8 @@ class _Course:
         return _joined(self._decided)
 
     def _plan(self, record: JobRecord, until: datetime) -> Plan:
-        is_met = _is_met(record.job, len(self._live) + self._fired)
-        return plan(record, self._turn.at, busy=is_met, until=until)
+        live = len(self._live) + self._fired
+        return plan(record, self._turn.at, live=live, until=until)
 
     def _fire(self, record: JobRecord, planned: Plan) -> None:
         made = 0
@@ -325,7 +313,7 @@ class _Course:
             case Asked.PAUSED:
                 self._put(replace(record, state=JobState.PAUSED, paused_until=None))
             case Asked.RESUMED:
-                active, skips = resumed(record, now)
+                active, skips = resumed(record, now, live=len(self._live))
                 self._put(active)
                 self._skip(*skips)
             case Asked.REMOVED:
@@ -338,7 +326,7 @@ class _Course:
                 reason = SkipReason.PAUSED if is_paused else SkipReason.MISFIRE
                 self._skip(*drop_missed(record, now, reason))
                 assert after is not None
-                anew = redefined(self.record or record, after.job, now, busy=bool(self._live))
+                anew = redefined(self.record or record, after.job, now, live=len(self._live))
                 self._put(anew)
             case Asked.BOOTED:
                 met = _reason_at_boot(self._turn)

@@ -124,7 +124,8 @@ def define(ledger: Ledger, request: JobsDefined, now: datetime) -> Diff:
             is_paused = record.state is JobState.PAUSED
             reason = SkipReason.PAUSED if is_paused else SkipReason.MISFIRE
             _skip_missed(ledger, record, now, request.actor, reason)
-        changed = redefined(ledger.jobs[name], wanted[name], now, busy=ledger.is_busy(name))
+        live = ledger.count_live(name)
+        changed = redefined(ledger.jobs[name], wanted[name], now, live=live)
         ledger.put_job(changed, request.actor)
     for name in difference.added:
         ledger.put_job(first_seen(wanted[name], now), request.actor)
@@ -208,7 +209,10 @@ def pause(ledger: Ledger, request: Paused) -> tuple[JobRecord, ...]:
 
 
 def resume(ledger: Ledger, request: Resumed, now: datetime) -> tuple[JobRecord, ...]:
-    """Release paused jobs, revive stopped ones; one that is active stays as it is."""
+    """Release paused jobs, revive stopped ones; one that is active stays as it is.
+
+    The failures of before are forgiven: else the next one would pause the job again.
+    """
     names = _names(ledger, request.jobs, JobState.PAUSED)
     records = [ledger.job(name) for name in names]
     for record in records:
@@ -222,13 +226,13 @@ def resume(ledger: Ledger, request: Resumed, now: datetime) -> tuple[JobRecord, 
             )
     for record in records:
         if record.state is not JobState.ACTIVE:
-            release(ledger, record, now, request.actor)
+            release(ledger, replace(record, failures_in_row=0), now, request.actor)
     return tuple(ledger.jobs[name] for name in names)
 
 
 def release(ledger: Ledger, record: JobRecord, now: datetime, actor: str) -> None:
     """Make a paused or stopped job active again."""
-    active, skips = resumed(record, now)
+    active, skips = resumed(record, now, live=ledger.count_live(record.job.name))
     ledger.put_job(active, actor)
     for skip in skips:
         ledger.put_skip(skip, actor)

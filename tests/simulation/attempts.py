@@ -80,6 +80,7 @@ class Attempts:
             self._moves(change.before, change.after)
         for name, job in changes.jobs.items():
             if job.after is not None:
+                self._is_resumed(name, job.before, job.after, changes)
                 self._holds(name, job.before, job.after)
             else:
                 self._policies.pop(name, None)
@@ -115,6 +116,21 @@ class Attempts:
             self._bad[after.job] += 1
         elif after.state is RunState.SUCCEEDED:
             self._bad[after.job] = 0
+
+    def _is_resumed(
+        self, name: JobName, before: JobRecord | None, after: JobRecord, changes: Changes
+    ) -> None:
+        """Whoever resumes a job forgives what failed; a run may fail in the turn of that.
+
+        A pause that ends by itself forgives nothing.
+        """
+        held = (JobState.PAUSED, JobState.STOPPED)
+        if before is None or before.state not in held or after.state in held:
+            return
+        runs = [change.after for change in changes.runs.values() if change.after.job == name]
+        failed = sum(run.state in BAD for run in runs)
+        if after.failures_in_row <= failed:
+            self._bad[name] = after.failures_in_row
 
     def _holds(self, name: JobName, before: JobRecord | None, after: JobRecord) -> None:
         """A job whose runs failed in a row is paused once they are as many as it bears."""

@@ -35,7 +35,7 @@ DAILY = Cron(("0 6 * * *",), "UTC", "job")
 def test_nothing_is_due_before_the_start(schedule: Every, due: timedelta) -> None:
     job = replace(a_job(schedule=schedule), bounds=Bounds(NOON + 90 * MINUTE))
     assert first_seen(job, NOON).next_due_at == due
-    changed = redefined(first_seen(a_job(schedule=Every(MINUTE)), NOON), job, NOON, busy=False)
+    changed = redefined(first_seen(a_job(schedule=Every(MINUTE)), NOON), job, NOON, live=0)
     assert changed.next_due_at is not None
     assert changed.next_due_at >= NOON + 90 * MINUTE
 

@@ -75,7 +75,7 @@ def test_every_due_instant_is_decided_once_by_the_policy(
     record, now = first_seen(job, NOON), NOON + wait
     if not (dues := listed(record, now)):
         return
-    decided = plan(record, now, busy=busy)
+    decided = plan(record, now, live=int(busy))
     wanted = fired(job, dues, now, live=int(busy), made=0, delay=timedelta(0))
     assert spread(decided.decisions, dues) == wanted
     is_spent = job.bounds.is_spent(len(decided.runs))
@@ -89,11 +89,11 @@ def test_a_pause_is_late_work_like_any_other(job: Job, wait: timedelta) -> None:
     now = NOON + wait
     if not (dues := listed(record, now)):
         return
-    active, skips = resumed(record, now)
+    active, skips = resumed(record, now, live=0)
     told = spread(skips, dues)
     if active.next_due_at is not None and active.next_due_at <= now:
         rest = listed(active, now)
-        told += spread(plan(active, now, busy=False).decisions, rest)
+        told += spread(plan(active, now, live=0).decisions, rest)
     assert told == released(job, dues, now, live=0, made=0, delay=timedelta(0))
 
 
@@ -102,7 +102,7 @@ def test_a_pause_is_late_work_like_any_other(job: Job, wait: timedelta) -> None:
 )
 def test_a_year_of_seconds_costs_no_more_than_what_runs(late: Late) -> None:
     job = replace(a_job(schedule=Every(SECOND)), late=late)
-    decided = plan(first_seen(job, NOON), NOON + timedelta(days=365), busy=False)
+    decided = plan(first_seen(job, NOON), NOON + timedelta(days=365), live=0)
     assert len(decided.decisions) <= 7
     counts = [one.count if isinstance(one, Skip) else 1 for one in decided.decisions]
     assert sum(counts) == 365 * 86400 + 1

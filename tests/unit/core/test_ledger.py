@@ -49,13 +49,13 @@ def test_what_follows_from_a_request_is_the_askers_change() -> None:
     assert ledger.turn.changes.runs[run.id].actor == "somebody"
 
 
-def test_a_job_is_busy_while_a_run_of_it_is_live() -> None:
+def test_a_run_of_a_job_is_live_until_it_ends() -> None:
     ledger = a_ledger()
     run = a_run("run", job=True)
     ledger.put_run(run)
-    busy = ledger.is_busy(JOB)
+    live = ledger.count_live(JOB)
     ledger.put_run(move(run, RunState.CANCELLED, NOON))
-    assert (busy, ledger.is_busy(JOB)) == (True, False)
+    assert (live, ledger.count_live(JOB)) == (1, 0)
 
 
 def test_runs_beyond_the_window_sleep_in_the_store_alone() -> None:

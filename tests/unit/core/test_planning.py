@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskd.core.cron import Cron
+from taskd.core.late import Late
 from taskd.core.planning import (
+    after_run,
     concluded,
     drop_missed,
     first_seen,
@@ -51,7 +53,7 @@ def test_a_plan_decides_each_due_occurrence_once(
     due = listed(record, now)
     if not due:
         return
-    decided = plan(record, now, busy=busy)
+    decided = plan(record, now, live=int(busy))
     skipped = due if busy else due[:-1]
     assert decided.runs == (() if busy else (due[-1],))
     skips = [decision for decision in decided.decisions if isinstance(decision, Skip)]
@@ -67,7 +69,7 @@ def test_a_resumed_job_keeps_its_latest_missed_occurrence_and_skips_the_others(
 ) -> None:
     record = replace(first_seen(a_job(schedule=schedule), NOON), state=JobState.PAUSED)
     due = listed(record, NOON + wait)
-    active, skips = resumed(record, NOON + wait)
+    active, skips = resumed(record, NOON + wait, live=0)
     assert active.state is JobState.ACTIVE
     assert active.next_due_at == (due[-1] if due else record.next_due_at)
     assert sum(skip.count for skip in skips) == max(len(due) - 1, 0)
@@ -86,7 +88,7 @@ def test_a_changed_schedule_never_fires_at_once(
     old: Schedule, new: Schedule, wait: timedelta
 ) -> None:
     record = first_seen(a_job(schedule=old), NOON)
-    changed = redefined(record, a_job(schedule=new), NOON + wait, busy=False)
+    changed = redefined(record, a_job(schedule=new), NOON + wait, live=0)
     if old == new:
         assert changed.next_due_at == record.next_due_at
     else:
@@ -96,7 +98,7 @@ def test_a_changed_schedule_never_fires_at_once(
 @pytest.mark.parametrize("state", [JobState.PAUSED, JobState.STOPPED])
 def test_a_held_job_stays_held_when_it_is_redefined(state: JobState) -> None:
     record = replace(first_seen(a_job(schedule=Every(MINUTE)), NOON), state=state)
-    changed = redefined(record, a_job(schedule=Every(HOUR)), NOON, busy=False)
+    changed = redefined(record, a_job(schedule=Every(HOUR)), NOON, live=0)
     assert changed.state is state
     assert changed.next_due_at == (None if state is JobState.STOPPED else NOON + HOUR)
 
@@ -104,8 +106,23 @@ def test_a_held_job_stays_held_when_it_is_redefined(state: JobState) -> None:
 def test_a_fixed_delay_that_is_new_to_a_busy_job_waits_for_its_run() -> None:
     record = first_seen(a_job(schedule=Every(HOUR)), NOON)
     delay = a_job(schedule=Every(HOUR, Mode.FIXED_DELAY))
-    assert redefined(record, delay, NOON, busy=True).next_due_at is None
-    assert redefined(record, delay, NOON, busy=False).next_due_at == NOON + HOUR
+    assert redefined(record, delay, NOON, live=1).next_due_at is None
+    assert redefined(record, delay, NOON, live=0).next_due_at == NOON + HOUR
+
+
+@pytest.mark.parametrize("state", [JobState.PAUSED, JobState.STOPPED])
+def test_a_fixed_delay_that_is_resumed_while_a_run_is_live_waits_for_its_end(
+    state: JobState,
+) -> None:
+    job = replace(a_job(schedule=Every(HOUR, Mode.FIXED_DELAY)), late=Late(MINUTE))
+    held = replace(first_seen(job, NOON), state=state)
+    later = NOON + 5 * HOUR
+    alone, _ = resumed(held, later, live=0)
+    busy, skips = resumed(held, later, live=1)
+    assert alone.next_due_at == later + HOUR
+    assert busy.next_due_at is None
+    assert sum(skip.count for skip in skips) == (state is JobState.PAUSED)
+    assert after_run(busy, later + MINUTE).next_due_at == later + HOUR + MINUTE
 
 
 @given(st.integers(-100, 100))
@@ -148,4 +165,4 @@ def test_only_an_interval_that_waits_for_longer_than_it_is_is_rescued() -> None:
 def test_a_job_is_finished_when_an_enabled_schedule_has_no_more_and_nothing_is_live(
     record: JobRecord, busy: bool, state: JobState
 ) -> None:
-    assert concluded(record, busy=busy).state is state
+    assert concluded(record, live=int(busy)).state is state

@@ -1,5 +1,7 @@
 """Requests: what each does to a job in each state, and when it is refused."""
 
+from dataclasses import replace
+
 import pytest
 
 from taskd.core.diff import Diff
@@ -264,6 +266,20 @@ def test_pause_all_holds_the_active_and_resume_all_releases_the_paused() -> None
     released = [record.state.value for record in driver.jobs.values()]
     assert sorted(held) == ["paused", "paused", "stopped"]
     assert sorted(released) == ["active", "active", "stopped"]
+
+
+def test_a_job_that_failures_paused_is_forgiven_them_when_it_is_resumed() -> None:
+    driver = Driver(replace(a_job(), pause_after_failures=2))
+
+    def fail() -> str:
+        driver.ask(TRIGGER)
+        driver.finish(outcome=Outcome.FAILED)
+        return driver.job.state.value
+
+    states = [fail(), fail()]
+    driver.ask(RESUME)
+    assert [*states, driver.job.failures_in_row] == ["active", "paused", 0]
+    assert [fail(), fail()] == ["active", "paused"]
 
 
 @pytest.mark.parametrize("first", [STOP, None])
