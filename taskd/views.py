@@ -11,11 +11,9 @@ from taskd.core.cron import Cron
 from taskd.core.diff import Diff
 from taskd.core.duration import format_duration
 from taskd.core.job import Job
-from taskd.core.occurrences import due_after, is_fixed_delay
 from taskd.core.reasons import Reason
 from taskd.core.record import JobRecord, JobState
-from taskd.core.run import MICROSECOND, Attempt, Run, RunError, RunState
-from taskd.core.schedule import LONGEST as CENTURY
+from taskd.core.run import Attempt, Run, RunError, RunState
 from taskd.executors.pool import Live
 from taskd.stores.events import Event
 
@@ -298,28 +296,6 @@ def diff_view(difference: Diff) -> Document:
         "removed": list(difference.removed),
         "unchanged": list(difference.unchanged),
     }
-
-
-def upcoming(record: JobRecord, n: int) -> list[datetime]:
-    """Return the next `n` due instants that run as things stand; fewer where it has fewer."""
-    job, schedule, due_at = record.job, record.job.schedule, record.next_due_at
-    instants: list[datetime] = []
-    if schedule is None or record.state is not JobState.ACTIVE:
-        return instants
-    if job.bounds.max_runs is not None:
-        n = min(n, job.bounds.max_runs - record.scheduled_runs)
-    while due_at is not None and len(instants) < n:
-        name, end = job.exclude.stretch(due_at) if job.exclude else (None, due_at)
-        if name is not None:
-            due_at = due_after(job, end - MICROSECOND, record.anchor_at)
-            if is_fixed_delay(schedule) or due_at is None or due_at > record.created_at + CENTURY:
-                break
-            continue
-        instants.append(due_at)
-        # Of a fixed-delay job only the next instant is known: the others wait for the end of a run.
-        known = not is_fixed_delay(schedule)
-        due_at = due_after(job, due_at, record.anchor_at) if known else None
-    return instants
 
 
 def _result(run: Run) -> object:

@@ -9,13 +9,15 @@ from typing import Annotated
 from pydantic import Field
 
 from taskd.api.asking import Ask, Body, Host, invalid, moment, parse, record_of
+from taskd.core.forecast import upcoming
 from taskd.core.job import JobName
 from taskd.core.reasons import reason_at, reason_next
 from taskd.core.record import JobRecord
 from taskd.core.run import Run, RunState
+from taskd.core.shifts import mark
 from taskd.errors import StoreUnavailable, UnknownTask
 from taskd.stores.history import History
-from taskd.views import Document, job_view, live_view, reason_view, rfc3339, run_view, upcoming
+from taskd.views import Document, job_view, live_view, reason_view, rfc3339, run_view
 
 
 def ping(host: Host, ask: Ask) -> object:  # noqa: ARG001 (all requests have one shape)
@@ -157,11 +159,19 @@ def next_due(host: Host, ask: Ask) -> object:
         return [record_of(history, query.job)] if query.job is not None else history.jobs()
 
     records = host.scheduler.read(read)
+    schedules = {record.job.name: record.job.schedule for record in records}
     each = (
         [(due_at, record.job.name) for due_at in upcoming(record, query.n)] for record in records
     )
     soonest = islice(heapq.merge(*each), query.n)
-    return [{"job": name, "due_at": rfc3339(due_at)} for due_at, name in soonest]
+    return [
+        {
+            "job": name,
+            "due_at": rfc3339(due_at),
+            "note": mark(schedules[name], due_at) or None,
+        }
+        for due_at, name in soonest
+    ]
 
 
 def why(host: Host, ask: Ask) -> object:

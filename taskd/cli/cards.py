@@ -35,7 +35,12 @@ _RUNS = (
     Column("SCHEDULED", wide=3),
     Column("WHAT", wide=1, flexible=True, cut=True),
 )
-_UPCOMING = (Column("JOB", flexible=True), Column("DUE"), Column("IN"))
+_UPCOMING = (
+    Column("JOB", flexible=True),
+    Column("DUE"),
+    Column("IN"),
+    Column("CLOCKS", flexible=True),
+)
 _ATTEMPTS = (
     Column("ATTEMPT"),
     Column("OUTCOME", state=True),
@@ -175,10 +180,13 @@ def put_run(run: Document) -> None:
 def put_upcoming(dues: Sequence[Document]) -> None:
     """What is due, soonest first."""
     if dues:
-        put_table(
-            _UPCOMING,
-            [(due["job"], local(due["due_at"]), relative(due["due_at"])) for due in dues],
-        )
+        rows = [
+            (due["job"], local(due["due_at"]), relative(due["due_at"]), due.get("note") or "")
+            for due in dues
+        ]
+        # Mostly the clocks do nothing: then nothing is said of them.
+        has_notes = any(note for *_, note in rows)
+        put_table(_UPCOMING if has_notes else _UPCOMING[:3], [row[: 3 + has_notes] for row in rows])
     else:
         talk("nothing is due")
 

@@ -59,7 +59,12 @@ def upcoming(
     json: Json = False,
     curl: Curl = False,
 ) -> None:
-    """List what is due next."""
+    """List what is due next.
+
+    \f
+    Of all jobs together, the soonest first. Where daylight saving skips or repeats a local time, a
+    column tells what becomes of it, on the clocks of the job.
+    """
     dues = client(curl).next(job, count)
     if json:
         put_json(dues)

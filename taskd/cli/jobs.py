@@ -106,6 +106,7 @@ def resume(
 
     \f
     A named job that was stopped goes on with its next occurrence; --all leaves stopped jobs alone.
+    The failures in a row that pause_after_failures counts are forgiven.
     """
     name = _one_or_all(job, every_job)
     daemon = client(curl)

@@ -155,8 +155,10 @@ def put_line(event: Mapping[str, Any], *, json: bool) -> None:
     sys.stdout.flush()
 
 
-def store_path(url: str | None) -> Path:
-    """The file of the store that is meant: `url`'s, the running daemon's, or the default one.
+def store_path(url: str | None, default: Path | None = None) -> Path:
+    """The file of the store that is meant: `url`'s, the running daemon's, or `default`.
+
+    That is in the state directory where none is given.
 
     Raises:
         StoreUnusable: There is none, or `url` is not one's address.
@@ -169,7 +171,7 @@ def store_path(url: str | None) -> Path:
     elif (serving := _served()) is not None:
         path = serving
     else:
-        path = state_directory(os.environ, os.geteuid()) / "taskd.db"
+        path = default or state_directory(os.environ, os.geteuid()) / "taskd.db"
     if not path.exists():
         raise StoreUnusable(str(path), "is not there", "give --store sqlite:///path/to/taskd.db")
     return path

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from taskd.cli.values import rfc3339
 from taskd.errors import ConfigError
 
 if TYPE_CHECKING:
+    from taskd.config.load import Configuration
     from taskd.core.schedule import Schedule
 
 
@@ -34,11 +35,37 @@ def check(
     Imports and signatures included, which a process of its own tries. Needs no daemon. Exits 78
     where there is a problem; warnings go to stderr.
     """
+    with reported(json=json):
+        configuration = checked(file)
+    if json:
+        put_json({"ok": True, "problems": []})
+    else:
+        put(f"ok: {counted(len(configuration.jobs), 'job')}")
+
+
+def checked(file: Path) -> Configuration:
+    """The file, code included, once its warnings were told.
+
+    Raises:
+        ConfigError: With all of its problems.
+    """
     from taskd.config import check as checking
     from taskd.config import report
 
+    configuration = checking.check(file)
+    for warning in configuration.warnings:
+        for line in f"warning: {report.render(warning)}".split("\n"):
+            talk(line)
+    return configuration
+
+
+@contextmanager
+def reported(*, json: bool) -> Iterator[None]:
+    """Print the problems of a file as the answer of the verb, which they end."""
+    from taskd.config import report
+
     try:
-        configuration = checking.check(file)
+        yield
     except ConfigError as error:
         if json:
             problems = [report.problem_json(problem) for problem in error.problems]
@@ -47,13 +74,6 @@ def check(
             for problem in error.problems:
                 put(report.render(problem))
         raise typer.Exit(Exit.CONFIG_INVALID) from error
-    for warning in configuration.warnings:
-        for line in f"warning: {report.render(warning)}".split("\n"):
-            talk(line)
-    if json:
-        put_json({"ok": True, "problems": []})
-    else:
-        put(f"ok: {counted(len(configuration.jobs), 'job')}")
 
 
 @app.command(epilog='Example: taskd explain "30 2 * * mon-fri" --timezone Europe/Berlin')
@@ -75,26 +95,61 @@ def explain(
 ) -> None:
     """Say in words when a cron expression is due.
 
-    Then list its next instants. An interval, such as 10s, is explained too.
+    Then list its next instants, each with what daylight saving does to it. An interval, such as
+    10s, is explained too.
     \f
+    Where the clocks skip a time and nothing makes up for it, a line without an instant says so.
     Needs no daemon.
     """
     from taskd.config.system_zone import system_zone
+    from taskd.core.shifts import mark, silences
     from taskd.core.wording import describe
 
     zone_name = timezone or system_zone()
     rules = {"dst_gap": dst_gap, "dst_overlap": dst_overlap, "day_match": day_match}
     schedule = _schedule(expression, zone_name, rules)
     zone = ZoneInfo(zone_name)
-    dues = [rfc3339(due) for due in islice(_dues(schedule, _start(after, zone)), count)]
+    start = _start(after, zone)
+    dues = list(islice(_dues(schedule, start), count))
+    notes = [(due, words) for due in dues if (words := mark(schedule, due))]
+    silent = list(silences(schedule, start, dues[-1])) if dues else []
     description = describe(schedule)
     if json:
-        document = {"expression": expression, "timezone": zone_name, "description": description}
-        put_json({**document, "next": dues})
+        put_json(
+            {
+                "expression": expression,
+                "timezone": zone_name,
+                "description": description,
+                "next": [rfc3339(due) for due in dues],
+                "notes": [
+                    {"at": rfc3339(at), "note": words} for at, words in sorted(notes + silent)
+                ],
+            }
+        )
         return
     put(description)
-    for due in dues:
-        put(f"{local(due, zone)}  {relative(due)}")
+    width = max((len(_when(due, zone)) for due in dues), default=0)
+    for line in _lines(dues, dict(notes), silent, zone, width):
+        put(line)
+
+
+def _lines(
+    dues: Sequence[datetime],
+    notes: Mapping[datetime, str],
+    silent: Sequence[tuple[datetime, str]],
+    zone: ZoneInfo,
+    width: int,
+) -> Iterator[str]:
+    """A line for each due instant, and between them one for what the clocks skip for good."""
+    told = [(due, f"{_when(due, zone):{width}}", notes.get(due, "")) for due in dues]
+    told += [(at, f"{'-':{width}}", words) for at, words in silent]
+    for _, instant, words in sorted(told):
+        yield f"{instant}  {words}".rstrip()
+
+
+def _when(due: datetime, zone: ZoneInfo) -> str:
+    text = rfc3339(due)
+    return f"{local(text, zone)}  {relative(text)}"
 
 
 def _schedule(expression: str, zone_name: str, rules: Mapping[str, str | None]) -> Schedule:

@@ -50,6 +50,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
     "Without a daemon": {
         "init": Verb("starting", "Write a jobs.toml to begin with, and jobs that run at once."),
         "check": Verb("offline", "Report every problem of a jobs.toml."),
+        "diff": Verb("diffing", "Tell what loading a jobs.toml would change, before it does."),
         "explain": Verb("offline", "Say in words when a cron expression is due."),
         "import": Verb("importing", "Print a jobs.toml made of a crontab."),
         "schema": Verb("starting", "Print the JSON Schema of jobs.toml, for editors."),

@@ -7,6 +7,7 @@ and what it repeats runs at the first pass. `DstGap` and `DstOverlap` replace th
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -45,6 +46,31 @@ class DayMatch(StrEnum):
 
     OR = "or"
     AND = "and"
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """The `count` local seconds of a schedule that a gap hides, `first` to `last`.
+
+    The gap ends when the clock shows `opens`.
+    """
+
+    first: int
+    last: int
+    count: int
+    opens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A due instant at a local second that the clock shows twice: at which pass it is.
+
+    `is_alone` says that nothing is due at the other pass.
+    """
+
+    local: int
+    is_first: bool
+    is_alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +129,45 @@ class Cron:
                 total, last = total + found, latest
         return Missed(total, to_instant(last), self.after(to_instant(last), anchor_at))
 
+    def made_up(self, due_at: datetime) -> Hidden | None:
+        """The local times that were skipped and for which the due instant `due_at` makes up."""
+        span = self._span(due_at)
+        if span.start != to_seconds(due_at):
+            return None
+        return self._hidden(span, [line for line in self.lines if self._is_made_up(span, line)])
+
+    def lost(self, after: datetime, until: datetime) -> Iterator[tuple[int, Hidden]]:
+        """The instants in (after, until] that end a gap, and what it hides for good."""
+        begin, end = to_seconds(after), to_seconds(until)
+        for span in spans(self.timezone, begin, end):
+            if not begin < span.start <= end or span.seen >= span.opens:
+                continue
+            silent = [line for line in self.lines if not self._is_made_up(span, line)]
+            if (hidden := self._hidden(span, silent)) is not None:
+                yield span.start, hidden
+
+    def repeated(self, due_at: datetime) -> Repeated | None:
+        """At which pass the due instant `due_at` is; None where its local time comes once."""
+        span = self._span(due_at)
+        local = to_seconds(due_at) + span.offset
+        if span.seen <= local < span.again:
+            return None
+        matching = [line for line in self.lines if line.next(local) == local]
+        rules = {self._overlap_of(line) for line in matching}
+        return Repeated(local, local >= span.seen, DstOverlap.BOTH not in rules and len(rules) == 1)
+
     def __str__(self) -> str:
         return f"cron {' | '.join(self.expressions)}"
+
+    def _span(self, instant: datetime) -> Span:
+        seconds = to_seconds(instant)
+        return next(spans(self.timezone, seconds, seconds))
+
+    def _hidden(self, span: Span, lines: Sequence[Expression]) -> Hidden | None:
+        """What the gap before `span` hides of `lines`."""
+        total, last = count(lines, span.seen, span.opens)
+        first = min((line.next(span.seen) for line in lines), default=span.opens)
+        return Hidden(first, last, total, span.opens) if total else None
 
     def _following(self, lines: tuple[Expression, ...], since: int) -> int | None:
         limit = since + HORIZON // timedelta(seconds=1)
@@ -144,11 +207,14 @@ class Cron:
 
     def _shown(self, span: Span, line: Expression) -> tuple[int, int]:
         """From which local second of `span` on, and up to which one, `line` runs."""
-        overlap = self.dst_overlap
-        if overlap is None:
-            overlap = DstOverlap.BOTH if line.fields.wildcard else DstOverlap.FIRST
+        overlap = self._overlap_of(line)
         opens = max(span.opens, span.seen) if overlap is DstOverlap.FIRST else span.opens
         return opens, span.again if overlap is DstOverlap.LAST else span.closes
+
+    def _overlap_of(self, line: Expression) -> DstOverlap:
+        if self.dst_overlap is not None:
+            return self.dst_overlap
+        return DstOverlap.BOTH if line.fields.wildcard else DstOverlap.FIRST
 
     def _is_made_up(self, span: Span, line: Expression) -> bool:
         """Whether `span` begins by making up for a time of `line` that the gap before it hid."""

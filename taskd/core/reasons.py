@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import Final
 
 from taskd.core.cron import Cron
 from taskd.core.duration import format_duration
 from taskd.core.occurrences import due_after, missed
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import MICROSECOND, Run, RunState
+from taskd.core.shifts import mark, silences
 
-DAY = timedelta(days=1)
+SOON: Final = timedelta(days=400)  # how far back what the clocks skipped is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,12 @@ def _nearest(record: JobRecord, due_at: datetime, at: datetime, now: datetime) -
     if record.next_due_at is None and (following is None or following > now):
         following = None  # its schedule is over, or waits for the end of a run
     after = f", the next is {_said(following)}" if following is not None else ""
-    return [f"{_said(at)} is no occurrence: the latest before it is {_said(due_at)}{after}"]
+    causes = [f"{_said(at)} is no occurrence: the latest before it is {_said(due_at)}{after}"]
+    schedule = record.job.schedule
+    if isinstance(schedule, Cron) and at - due_at <= SOON:
+        hidden = silences(schedule, due_at, at)
+        causes += [f"on the clocks of {schedule.timezone} {words}" for _, words in hidden]
+    return causes
 
 
 def _clocks(record: JobRecord, due_at: datetime) -> list[str]:
@@ -188,22 +194,8 @@ def _clocks(record: JobRecord, due_at: datetime) -> list[str]:
     schedule = record.job.schedule
     if not isinstance(schedule, Cron):
         return []
-    zone = ZoneInfo(schedule.timezone)
-    local, before = due_at.astimezone(zone), (due_at - MICROSECOND).astimezone(zone)
-    jump = local.replace(tzinfo=None) - before.replace(tzinfo=None) - MICROSECOND
-    causes = []
-    if jump > timedelta(0):
-        causes.append(
-            f"the clocks of {schedule.timezone} went forward by {_length(jump)} at this instant: "
-            "a local time that they skipped runs now"
-        )
-    first, last = (local.replace(fold=fold).utcoffset() for fold in (0, 1))
-    if first is not None and last is not None and first > last:
-        which = "second" if local.fold else "first"
-        causes.append(
-            f"the clocks of {schedule.timezone} show {local:%H:%M} twice: this is the {which} time"
-        )
-    return causes
+    words = mark(schedule, due_at)
+    return [f"on the clocks of {schedule.timezone} {words}"] if words else []
 
 
 def _length(time: timedelta) -> str:

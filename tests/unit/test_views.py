@@ -10,8 +10,8 @@ import pytest
 from taskd.core.cron import Cron
 from taskd.core.record import JobState
 from taskd.core.run import Result, RunError, RunState
-from taskd.core.schedule import At, Every, Mode
-from taskd.views import error_view, job_state, job_view, rfc3339, run_view, upcoming
+from taskd.core.schedule import Every
+from taskd.views import error_view, job_state, job_view, rfc3339, run_view
 from tests.stores.records import NOW, a_job, a_run
 
 HOUR = timedelta(hours=1)
@@ -81,14 +81,6 @@ def test_a_job_that_is_not_enabled_counts_as_stopped() -> None:
 def test_instants_are_rfc_3339_in_utc() -> None:
     assert rfc3339(datetime(2026, 3, 1, 12, tzinfo=UTC)) == "2026-03-01T12:00:00Z"
     assert rfc3339(None) is None
-
-
-def test_what_comes_is_known_as_far_as_the_schedule_tells() -> None:
-    assert upcoming(a_job(schedule=Every(HOUR)), 3) == [NOW, NOW + HOUR, NOW + 2 * HOUR]
-    assert upcoming(a_job(schedule=At((NOW,))), 3) == [NOW]
-    assert upcoming(a_job(schedule=Every(HOUR, mode=Mode.FIXED_DELAY)), 3) == [NOW]
-    assert upcoming(a_job(), 3) == []
-    assert upcoming(replace(a_job(schedule=Every(HOUR)), state=JobState.STOPPED), 3) == []
 
 
 def test_only_a_cron_schedule_has_a_zone() -> None:

@@ -23,7 +23,24 @@ def test_explain_json_has_instants_in_utc(taskd: Taskd) -> None:
         "timezone": "Europe/Berlin",
         "description": "at 00:00, every day",
         "next": ["2026-01-02T23:00:00Z"],
+        "notes": [],
     }
+
+
+def test_explain_marks_what_the_clocks_do(taskd: Taskd) -> None:
+    asked = ["--timezone", "Europe/Berlin", "--after", "2026-03-28T12:00", "-n", "2"]
+    made_up = taskd("explain", "30 2 * * *", *asked).out.splitlines()[1]
+    assert made_up.startswith("2026-03-29 03:00:00 CEST  ")
+    assert made_up.endswith("  02:30 is skipped: runs 03:00")
+    skipped, following = taskd(
+        "explain", "30 2 * * *", *asked, "--dst-gap", "skip"
+    ).out.splitlines()[1:3]
+    assert skipped.startswith("-  ")
+    assert skipped.endswith("  02:30 on 2026-03-29 is skipped: nothing runs")
+    assert following.startswith("2026-03-30 02:30:00 CEST")
+    told = json.loads(taskd("explain", "30 2 * * *", *asked, "--json").out)
+    note = {"at": "2026-03-29T01:00:00Z", "note": "02:30 is skipped: runs 03:00"}
+    assert told["notes"] == [note]
 
 
 def test_explain_takes_an_interval(taskd: Taskd) -> None:

@@ -20,6 +20,7 @@ VERBS = (
     *(
         "run",
         "check",
+        "diff",
         "status",
         "add",
         "stop",

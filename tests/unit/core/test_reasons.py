@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from taskd.core.calendars import Calendar, Exclude
-from taskd.core.cron import Cron
+from taskd.core.cron import Cron, DstGap
 from taskd.core.job import Job
 from taskd.core.late import Late
 from taskd.core.messages import JobStopped, Paused, Resumed
@@ -116,9 +116,23 @@ def test_what_daylight_saving_did_is_told() -> None:
     driver.turn(after=timedelta(hours=13))
     gap = why(driver, datetime(2026, 3, 29, 1, tzinfo=UTC))
     assert gap.run is not None
-    assert any("went forward by 1h" in cause for cause in gap.causes)
+    assert "on the clocks of Europe/Berlin 02:30 is skipped: runs 03:00" in gap.causes
     driver.finish()
     driver.now = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     driver.turn()
     fold = why(driver, driver.now)
-    assert any("show 02:30 twice: this is the first time" in cause for cause in fold.causes)
+    assert "on the clocks of Europe/Berlin 02:30 comes twice: first pass only" in fold.causes
+
+
+def test_a_time_that_the_clocks_skip_for_good_is_told_where_somebody_asks_for_it() -> None:
+    cron = Cron(("30 2 * * *",), "Europe/Berlin", "job", DstGap.SKIP)
+    driver = Driver()
+    driver.now = datetime(2026, 3, 28, 1, tzinfo=UTC)
+    driver.define(a_job(schedule=cron))
+    driver.turn(after=MINUTE * 30)
+    driver.finish()
+    driver.turn(after=timedelta(hours=30))
+    told = why(driver, datetime(2026, 3, 29, 1, tzinfo=UTC))
+    assert told.due_at == datetime(2026, 3, 28, 1, 30, tzinfo=UTC)
+    words = "on the clocks of Europe/Berlin 02:30 on 2026-03-29 is skipped: nothing runs"
+    assert words in told.causes
