@@ -51,30 +51,34 @@ def diff(
     daemon.
     """
     from taskd.cli.offline import checked, reported
+
+    with reported(json=json):
+        document = _compared(checked(file), store, timedelta(days=days))
+    if json:
+        put_json(document)
+    else:
+        _put(document, count)
+
+
+def _compared(configuration: Configuration, url: str | None, ahead: timedelta) -> Document:
+    """The file beside the jobs of the store. Raises ConfigError where it would be refused."""
     from taskd.comparison import comparison
     from taskd.config.system_zone import system_zone
     from taskd.core.zones import zone
     from taskd.reloading import refuse_taken_names
 
-    now = clock().now()
-    with reported(json=json):
-        configuration = checked(file)
-        path = _stored_at(store, configuration)
-        with _stock(path) as (records, live):
-            refuse_taken_names(configuration, records)
-            document = comparison(
-                records,
-                configuration.jobs,
-                now=now,
-                until=now + timedelta(days=days),
-                zone=zone(configuration.settings.timezone or system_zone()),
-                live=live,
-            )
-    document = {"file": str(file), "store": path and str(path), **document}
-    if json:
-        put_json(document)
-    else:
-        _put(document, count)
+    path, now = _stored_at(url, configuration), clock().now()
+    with _stock(path) as (records, live):
+        refuse_taken_names(configuration, records)
+        compared = comparison(
+            records,
+            configuration.jobs,
+            now=now,
+            until=now + ahead,
+            zone=zone(configuration.settings.timezone or system_zone()),
+            live=live,
+        )
+    return {"file": str(configuration.path), "store": path and str(path), **compared}
 
 
 def _stored_at(url: str | None, configuration: Configuration) -> Path | None:

@@ -102,49 +102,48 @@ def explain(
     Needs no daemon.
     """
     from taskd.config.system_zone import system_zone
-    from taskd.core.shifts import mark, silences
     from taskd.core.wording import describe
 
-    zone_name = timezone or system_zone()
+    zone = ZoneInfo(zone_name := timezone or system_zone())
     rules = {"dst_gap": dst_gap, "dst_overlap": dst_overlap, "day_match": day_match}
     schedule = _schedule(expression, zone_name, rules)
-    zone = ZoneInfo(zone_name)
-    start = _start(after, zone)
+    start, words = _start(after, zone), describe(schedule)
     dues = list(islice(_dues(schedule, start), count))
-    notes = [(due, words) for due in dues if (words := mark(schedule, due))]
-    silent = list(silences(schedule, start, dues[-1])) if dues else []
-    description = describe(schedule)
+    notes = _notes(schedule, start, dues)
     if json:
-        put_json(
-            {
-                "expression": expression,
-                "timezone": zone_name,
-                "description": description,
-                "next": [rfc3339(due) for due in dues],
-                "notes": [
-                    {"at": rfc3339(at), "note": words} for at, words in sorted(notes + silent)
-                ],
-            }
-        )
+        head = {"expression": expression, "timezone": zone_name, "description": words}
+        put_json({**head, **_told(dues, notes)})
         return
-    put(description)
-    width = max((len(_when(due, zone)) for due in dues), default=0)
-    for line in _lines(dues, dict(notes), silent, zone, width):
+    put(words)
+    for line in _lines(dues, notes, zone):
         put(line)
 
 
+def _notes(schedule: Schedule, start: datetime, dues: Sequence[datetime]) -> dict[datetime, str]:
+    """What the clocks do at the due instants, and where they skip what nothing makes up for."""
+    from taskd.core.shifts import mark, silences
+
+    notes = {due: note for due in dues if (note := mark(schedule, due))}
+    for at, note in silences(schedule, start, dues[-1]) if dues else ():
+        notes[at] = f"{notes[at]}; {note}" if at in notes else note
+    return notes
+
+
+def _told(dues: Sequence[datetime], notes: Mapping[datetime, str]) -> dict[str, object]:
+    return {
+        "next": [rfc3339(due) for due in dues],
+        "notes": [{"at": rfc3339(at), "note": note} for at, note in sorted(notes.items())],
+    }
+
+
 def _lines(
-    dues: Sequence[datetime],
-    notes: Mapping[datetime, str],
-    silent: Sequence[tuple[datetime, str]],
-    zone: ZoneInfo,
-    width: int,
+    dues: Sequence[datetime], notes: Mapping[datetime, str], zone: ZoneInfo
 ) -> Iterator[str]:
-    """A line for each due instant, and between them one for what the clocks skip for good."""
-    told = [(due, f"{_when(due, zone):{width}}", notes.get(due, "")) for due in dues]
-    told += [(at, f"{'-':{width}}", words) for at, words in silent]
-    for _, instant, words in sorted(told):
-        yield f"{instant}  {words}".rstrip()
+    """A line for each due instant, and one without an instant for what never runs."""
+    shown = {due: _when(due, zone) for due in dues}
+    width = max(map(len, shown.values()), default=0)
+    for at in sorted({*dues, *notes}):
+        yield f"{shown.get(at, '-'):{width}}  {notes.get(at, '')}".rstrip()
 
 
 def _when(due: datetime, zone: ZoneInfo) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Final, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,7 +50,11 @@ from taskd.core.execution import OUTPUT_LIMIT, Execution
 from taskd.core.job import KILL_GRACE, Call, Job, JobName, Overlap, Source
 from taskd.core.retention import Retention
 from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
+from taskd.core.unique import Unique
 from taskd.errors import InvalidJob, TaskdError
+
+TIMED_BY: Final = {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, *SCHEDULE_KEYS, "timezone"}
+"""The keys that the schedule is made of."""
 
 
 class InvalidEntry(TaskdError):
@@ -84,15 +87,14 @@ def job_from_entry(
     shape, flaws = parse(JobEntry, entry)
     flaws += [*job_key_flaws(entry), *_call_flaws(entry), *trigger_flaws(entry)]
     flaws += exclude_flaws(shape, calendars)
-    failure, kept, more = _policies(shape, categories)
-    unique, wrong = unique_from_table(shape.unique)
-    flaws += [*more, *wrong]
-    job = _job(name, shape, entry, flaws, source, timezone, calendars)
+    policies, more = _policies(shape, categories)
+    flaws += more
+    job = _job(name, shape, entry, flaws, source, timezone, calendars, policies)
     if job is not None and not flaws:
         flaws += never_due(job)
     if job is None or flaws:
         raise InvalidEntry(name, flaws)
-    return replace(job, failure=failure, retention=kept, unique=unique)
+    return job
 
 
 def _job(
@@ -103,30 +105,30 @@ def _job(
     source: Source,
     timezone: str,
     calendars: Mapping[str, Calendar],
+    policies: _Policies,
 ) -> Job | None:
     """The job as far as it can be made; what is wrong with its values is added to `flaws`."""
     wrong = {str(flaw.path[0]) for flaw in flaws}
     timing: Timing = {}
     try:
-        if not wrong & {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, *SCHEDULE_KEYS, "timezone"}:
+        if not wrong & TIMED_BY:
             timing = timing_of(name, shape, timezone, calendars)
     except InvalidJob as refusal:
         flaws.append(flaw_of(refusal))
-    carry = shape.carry and not wrong & {"args", "carry"}
     try:
         return Job(
             name=JobName(name),
             call=_call(shape, entry, wrong),
             **timing,
+            **policies,
             source=source,
             description=shape.description,
             tags=tuple(shape.tags),
             enabled=shape.enabled,
             priority=shape.priority,
-            carry=carry,
+            carry=shape.carry and not wrong & {"args", "carry"},
             overlap=shape.overlap,
             max_instances=shape.max_instances,
-            pause_after_failures=shape.pause_after_failures,
             execution=_execution(shape, wrong),
             timeout=shape.timeout,
             kill_grace=shape.kill_grace,
@@ -214,14 +216,27 @@ def _call_flaws(entry: Mapping[str, object]) -> list[Flaw]:
     return [] if meant else [Flaw(("call",), "a job needs something to call", hint, at_key=True)]
 
 
-def _policies(
-    shape: JobEntry, categories: Collection[str]
-) -> tuple[FailurePolicy, Retention, list[Flaw]]:
-    """What follows a failure, how long runs are kept, and what is wrong with either."""
+class _Policies(TypedDict):
+    """The fields of `Job` that come from tables of their own, and what goes with them."""
+
+    failure: FailurePolicy
+    retention: Retention
+    pause_after_failures: int | None
+    unique: Unique | None
+
+
+def _policies(shape: JobEntry, categories: Collection[str]) -> tuple[_Policies, list[Flaw]]:
+    """What follows a failure, how long runs are kept, which are the same, and what is wrong."""
     retry, flaws = retry_from_table(shape.retry, categories)
     kept, more = retention_from_table(shape.retention)
-    policy = FailurePolicy(retry=retry, on_crash=shape.on_crash, max_crashes=shape.max_crashes)
-    return policy, kept, [*flaws, *more]
+    unique, wrong = unique_from_table(shape.unique)
+    policies = _Policies(
+        failure=FailurePolicy(retry=retry, on_crash=shape.on_crash, max_crashes=shape.max_crashes),
+        retention=kept,
+        pause_after_failures=shape.pause_after_failures,
+        unique=unique,
+    )
+    return policies, [*flaws, *more, *wrong]
 
 
 class JobEntry(TimingKeys, BaseModel):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from croniter import croniter
@@ -16,6 +17,7 @@ from croniter import croniter
 from taskd.errors import InvalidJob
 
 MAX_CHARACTERS: Final = 256
+KEPT: Final = 4096  # fields that were read: of 10,000 jobs most are the same few
 MAX_COMMAS: Final = 60  # in one field: no field has more values
 NICKNAMES: Final = {
     "@hourly": "0 * * * *",
@@ -28,11 +30,12 @@ NICKNAMES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """What one field counts: its values are `low` to `high`, or `names` for some of them.
 
-    `cycle` is how many different values there are; weekday 7 is weekday 0 once more.
+    `cycle` is how many different values there are; weekday 7 is weekday 0 once more. Each unit is
+    equal to itself alone.
     """
 
     name: str
@@ -152,6 +155,7 @@ def _settle(unit: Unit, text: str, seed: str) -> str:
     return ",".join(str(value) for value in expanded[UNITS.index(unit) - 1])
 
 
+@lru_cache(KEPT)
 def _items(unit: Unit, text: str, special: Callable[[str], str | None]) -> tuple[str, ...]:
     """The field's items in croniter's words, plain values expanded and sorted first."""
     if text == "?":
@@ -190,6 +194,7 @@ def _read_weekday(item: str) -> str | None:
     return None
 
 
+@lru_cache(KEPT)
 def _values(unit: Unit, text: str) -> tuple[int, ...]:
     """The values of a field of plain items: numbers, names, ranges, steps and lists of them."""
     return tuple(sorted({value for item in text.split(",") for value in _range(unit, item)}))

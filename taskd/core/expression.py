@@ -43,14 +43,13 @@ class ClockTimes:
 class Calendar:
     """The days that one day-of-month field, month field and weekday field agree on.
 
-    Keeps an iterator and its last answer, so that one instance belongs to one thread.
+    Keeps its last answer, so that one instance belongs to one thread.
     """
 
-    __slots__ = ("_answer", "_asked", "_fields", "_iterator")
+    __slots__ = ("_answer", "_asked", "_fields")
 
     def __init__(self, day_of_month: str, months: str, weekday: str) -> None:
         self._fields = f"0 0 {day_of_month} {months} {weekday}"
-        self._iterator: croniter[float] | None = None
         self._asked, self._answer = 0, -1
 
     def next(self, day: int) -> int:
@@ -58,18 +57,20 @@ class Calendar:
         if self._fields == "0 0 * * *":
             return day
         if not self._asked <= day <= self._answer:
-            self._asked, self._answer = day, self._search(day)
+            self._asked, self._answer = day, _next_day(self._fields, day)
         return self._answer
 
-    def _search(self, day: int) -> int:
-        if self._iterator is None:
-            self._iterator = copy(_iterator(self._fields))
-        try:
-            # One second before midnight, because croniter answers strictly after.
-            return int(self._iterator.get_next(float, start_time=day * DAY - 1.0)) // DAY
-        except (ValueError, OverflowError):
-            # CroniterBadDateError: nothing for 50 years. The others: past what datetime can hold.
-            return NEVER
+
+@lru_cache(maxsize=8192)
+def _next_day(fields: str, day: int) -> int:
+    """The first day that is not before `day`; of many jobs most ask for the same few."""
+    try:
+        # One second before midnight, because croniter answers strictly after.
+        iterator = copy(_iterator(fields))
+        return int(iterator.get_next(float, start_time=day * DAY - 1.0)) // DAY
+    except (ValueError, OverflowError):
+        # CroniterBadDateError: nothing for 50 years. The others: past what datetime can hold.
+        return NEVER
 
 
 @lru_cache(maxsize=1024)
