@@ -164,7 +164,8 @@ class Turns:
             inputs = [*_refilled(engine, self._store), *inputs]
         if wanted := engine.wants(inputs, now):
             inputs = [self._store.look_up(wanted), *inputs]
-        decided = Decided(engine.turn(inputs, now), inputs, offset)
+        turn = engine.turn(inputs, now, self._store.head() + 1)
+        decided = Decided(turn, inputs, offset)
         if decided.turn.changes:
             self._commit(decided)
         self.engine = engine

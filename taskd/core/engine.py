@@ -75,9 +75,12 @@ class Engine:
         self._ledger = Ledger(window=max(window, 4 * workers), draw=draw)
         self._draining = False
 
-    def turn(self, inputs: Sequence[Input], now: datetime) -> Turn:
-        """Take what happened, decide everything that is due at `now`, and say what to do."""
-        turn = self._ledger.begin(now)
+    def turn(self, inputs: Sequence[Input], now: datetime, event: int = 1) -> Turn:
+        """Take what happened, decide everything that is due at `now`, and say what to do.
+
+        The journal is to tell its changes from the `event`-th on.
+        """
+        turn = self._ledger.begin(now, event)
         for item in inputs:
             self._take(item, now)
         interrupt_late(self._ledger, now)

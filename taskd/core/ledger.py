@@ -46,9 +46,10 @@ class Ledger:
         self.unique_in_periods: set[JobName] = set()
         self._open_skips: dict[JobName, Skip] = {}
 
-    def begin(self, now: datetime) -> Turn:
-        """Open a turn: from here on every change is written into it."""
+    def begin(self, now: datetime, event: int = 1) -> Turn:
+        """Open a turn: from here on every change is written into it, to be told from `event` on."""
         self.turn = Turn(Changes(now))
+        self._event = event
         self.known.forget()
         return self.turn
 
@@ -157,6 +158,7 @@ class Ledger:
     def put_run(self, run: Run, actor: str = "taskd") -> None:
         """Write a run's new state; when that ends it, its job's counters and cursor follow."""
         changes = self.turn.changes.runs
+        run = replace(run, event=self._event)
         known = changes.get(run.id)
         before = known.before if known else self.runs.get(run.id) or self.known.runs.get(run.id)
         changes[run.id] = RunChange(before, run, _who(known, actor))

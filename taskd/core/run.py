@@ -10,6 +10,7 @@ SKIPPED ◀────────────┘        CANCELLED, from any li
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
@@ -152,7 +153,8 @@ class Run:
     was given to others. `fence` grows with every attempt that starts on this store. `checkpoint` is
     JSON that the callable left for its next attempt. Runs of one `unique_key` are the same piece of
     work. `retry_of` names the run that this one does
-    again. `dismissed_at` is when a DEAD run left the dead-letter queue.
+    again. `dismissed_at` is when a DEAD run left the dead-letter queue. The journal tells its
+    latest change in the commit whose first event is the `event`-th.
     """
 
     id: RunId
@@ -185,6 +187,7 @@ class Run:
     unique_key: str | None = None
     retry_of: RunId | None = None
     dismissed_at: datetime | None = None
+    event: int = field(default=0, compare=False)
 
     @property
     def rank(self) -> int:

@@ -14,10 +14,11 @@ from taskd.errors import Conflict
 
 def mark(ledger: Ledger, request: Marked, now: datetime) -> bool:
     """Make a mark and return whether it is the first of its name."""
-    _check_is_under_way(ledger, request.run, request.attempt)
+    run = _check_is_under_way(ledger, request.run, request.attempt)
     if ledger.known.is_marked(request.scope, request.mark):
         return False
     ledger.put_mark(Mark(request.scope, request.mark, request.run, now))
+    ledger.put_run(run)  # so that its row says where the journal tells of it
     return True
 
 

@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from taskd.errors import StoreUnavailable
-from taskd.stores.chain import Head, read_head
+from taskd.stores.blocks import Head
+from taskd.stores.chain import read_head
 from taskd.stores.new_file import new_file
 from taskd.stores.replay import attach
 

@@ -1,4 +1,4 @@
-"""The chain: every event carries a hash of itself and of the hash before it.
+"""The chain: every block carries a hash of itself and of the hash before it.
 
 So nobody can change, move or remove an event and leave the others as they are. A chain that was
 written anew from there to its end does not show; who must know that keeps a head elsewhere, as a
@@ -7,31 +7,20 @@ backup does.
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Final, TypeAlias
+from typing import Final
 
-from taskd.stores.events import EventRow
-
-ChainedRow: TypeAlias = tuple[int, int, str, str, str | None, str | None, str, bytes]
+from taskd.errors import StoreUnavailable
+from taskd.stores.blocks import START, Head, unpacked
 
 CUT: Final = "journal.cut"
-COLUMNS: Final = ["seq", "at", "actor", "kind", "job", "run", "data", "hash"]
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A place in the journal: the sequence of an event, and its hash."""
-
-    seq: int
-    hash: bytes
-
-
-START: Final = Head(0, bytes(32))
-"""Before the first event."""
+LAST_CUT: Final = (
+    # The term of the index, to the letter.
+    "SELECT * FROM {schema}.journal INDEXED BY journal_cut "
+    """WHERE substr(told, 1, 25) = '[[["taskd","journal.cut",' """
+    "OR substr(told, 1, 28) = '5 11 -1 -1 taskdjournal.cut{{' ORDER BY seq DESC LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,50 +45,24 @@ class Cut:
         }
 
 
-def link(
-    before: bytes,
-    seq: int,
-    at: int,
-    actor: str,
-    kind: str,
-    job: str | None,
-    run: str | None,
-    data: str,
-) -> bytes:
-    """Return the hash of an event that follows the one whose hash is `before`.
-
-    It is the SHA-256 of `before` and this text in UTF-8: seq, at and the lengths in characters of
-    actor, kind, job and run (-1 for NULL), with one space after each; then actor, kind, job, run
-    and data, with nothing between them.
-    """
-    # The lengths tell the texts apart, and cost a third of what a JSON list of them would.
-    size_of_job, size_of_run = -1 if job is None else len(job), -1 if run is None else len(run)
-    lengths = f"{seq} {at} {len(actor)} {len(kind)} {size_of_job} {size_of_run} "
-    text = f"{lengths}{actor}{kind}{job or ''}{run or ''}{data}"
-    return sha256(before + text.encode()).digest()
-
-
-class Tail:
-    """The growing end of a journal; `head` is its last event, known once `chained` is used up."""
-
-    def __init__(self, head: Head) -> None:
-        self.head = head
-
-    def chained(self, events: Iterable[EventRow]) -> Iterator[ChainedRow]:
-        """Give the events their sequence and hash, in the order of COLUMNS."""
-        seq, digest = self.head.seq, self.head.hash
-        for event in events:
-            seq += 1
-            digest = link(digest, seq, *event)
-            yield (seq, *event, digest)
-        self.head = Head(seq, digest)
-
-
 def read_head(db: sqlite3.Connection, schema: str = "main") -> Head:
-    """Return the place of the last event."""
-    last = f"SELECT seq, hash FROM {schema}.events ORDER BY seq DESC LIMIT 1"
+    """Return the place of the last event.
+
+    Raises:
+        StoreUnavailable: The last block cannot be read.
+    """
+    last = f"SELECT * FROM {schema}.journal ORDER BY seq DESC LIMIT 1"
     row = db.execute(last).fetchone()
-    return START if row is None else Head(*row)
+    if row is None:
+        return START
+    seq, _, _, digest = row
+    try:
+        return Head(seq + len(unpacked(row)) - 1, digest)
+    except (LookupError, TypeError, ValueError) as error:
+        raise StoreUnavailable(
+            f"the end of the journal, event {seq} and later, cannot be read; "
+            "look with: taskd verify"
+        ) from error
 
 
 def read_cut(db: sqlite3.Connection, schema: str = "main") -> Cut:
@@ -108,13 +71,12 @@ def read_cut(db: sqlite3.Connection, schema: str = "main") -> Cut:
     Raises:
         ValueError: The event that should say so does not.
     """
-    last = f"SELECT data FROM {schema}.events WHERE kind = '{CUT}' ORDER BY seq DESC LIMIT 1"
-    row = db.execute(last).fetchone()
+    row = db.execute(LAST_CUT.format(schema=schema)).fetchone()
     if row is None:
         return Cut()
     try:
-        told = json.loads(row[0])["cut"]
+        told = unpacked(row)[0].data["cut"]
         at = Head(int(told["seq"]), bytes.fromhex(told["hash"]))
         return Cut(at, int(told["until"]), int(told["kept"]))
-    except (KeyError, TypeError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise ValueError(f"the last {CUT} event does not say where it cut") from error

@@ -18,9 +18,9 @@ from taskd.core.run import FINAL, Origin, RunId, RunState
 from taskd.stores.chain import CUT
 from taskd.stores.events import Event
 from taskd.stores.history import History
+from taskd.stores.reading import STEPPED
 from taskd.stores.rows import JOB_COLUMNS, instant, job_record
 
-STEPPED: Final = "clock.stepped"
 PAGE: Final = 1000  # events: a few milliseconds of reading
 LIVE: Final = tuple(state for state in RunState if state not in FINAL)
 

@@ -13,7 +13,10 @@ from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Run, RunId, RunState, microseconds
 from taskd.errors import StoreUnavailable
 from taskd.stores import rows
-from taskd.stores.events import Event, event_from
+from taskd.stores.chain import read_head
+from taskd.stores.events import Event
+from taskd.stores.reading import Journal
+from taskd.stores.run_rows import attempt_from, run_from
 
 IDS_IN_A_STATEMENT = 500  # of the 32,766 variables SQLite allows
 
@@ -23,6 +26,7 @@ class History:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._journal = Journal(db)
 
     def jobs(self) -> list[JobRecord]:
         """Return every job, by name."""
@@ -47,7 +51,7 @@ class History:
     def run(self, run: str) -> Run | None:
         """Return one run, or None."""
         row = self._db.execute("SELECT * FROM runs WHERE id = ?", (run,)).fetchone()
-        return None if row is None else rows.run_from(row)
+        return None if row is None else run_from(row)
 
     def runs_by_id(self, runs: Iterable[RunId]) -> dict[RunId, Run]:
         """Return those of the runs that exist, by id."""
@@ -57,14 +61,14 @@ class History:
             marks = ", ".join("?" * len(part))
             statement = f"SELECT * FROM runs WHERE id IN ({marks})"
             for row in self._db.execute(statement, part):
-                run = rows.run_from(row)
+                run = run_from(row)
                 found[run.id] = run
         return found
 
     def running(self) -> list[Run]:
         """Return the runs that execute now."""
         statement = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
-        return [rows.run_from(row) for row in self._db.execute(statement)]
+        return [run_from(row) for row in self._db.execute(statement)]
 
     def depth(self, most: int) -> int:
         """Return how many runs wait for a slot, at most `most`."""
@@ -98,7 +102,7 @@ class History:
         # SQLite would rather read all runs backwards, for they are in the wanted order.
         index = "INDEXED BY runs_by_time" if asked.keys() == {"scheduled_at >= ?"} else ""
         statement = f"SELECT * FROM runs {index} {where} ORDER BY id DESC LIMIT ?"
-        return map(rows.run_from, self._db.execute(statement, (*asked.values(), limit)))
+        return map(run_from, self._db.execute(statement, (*asked.values(), limit)))
 
     def dead(
         self,
@@ -121,7 +125,7 @@ class History:
         where = " AND ".join(["state = 'DEAD' AND dismissed_at IS NULL", *asked])
         order = "ASC" if oldest_first else "DESC"
         statement = f"SELECT * FROM runs INDEXED BY runs_dead WHERE {where} ORDER BY id {order}"
-        return map(rows.run_from, self._db.execute(statement, tuple(asked.values())))
+        return map(run_from, self._db.execute(statement, tuple(asked.values())))
 
     def has_receipt(self, key: str) -> bool:
         """Return whether a request with that Idempotency-Key was done."""
@@ -131,18 +135,13 @@ class History:
     def attempts(self, run: str) -> list[Attempt]:
         """Return the ended attempts of a run, in order."""
         statement = "SELECT * FROM attempts WHERE run = ? ORDER BY number"
-        return [rows.attempt_from(row) for row in self._db.execute(statement, (run,))]
+        return [attempt_from(row) for row in self._db.execute(statement, (run,))]
 
     def events(
         self, after: int, limit: int, *, job: str | None = None, run: str | None = None
     ) -> list[Event]:
         """Return at most `limit` events that follow the `after`-th: all, a job's, or a run's."""
-        terms = {"job = ?": job, "run = ?": run}
-        asked = {term: value for term, value in terms.items() if value is not None}
-        where = " AND ".join(["seq > ?", *asked])
-        statement = f"SELECT * FROM events WHERE {where} ORDER BY seq LIMIT ?"
-        found = self._db.execute(statement, (after, *asked.values(), limit))
-        return [event_from(row) for row in found]
+        return self._journal.events(after, limit, job=job, run=run)
 
     def around(self, job: JobName, at: datetime, limit: int = 20) -> tuple[list[Run], list[Skip]]:
         """Return the scheduled runs of a job and the skips that began at or before `at`.
@@ -159,31 +158,21 @@ class History:
             "SELECT * FROM skips WHERE job = ? AND first_at <= ? ORDER BY first_at DESC LIMIT ?",
             place,
         )
-        return [rows.run_from(row) for row in runs], [rows.skip_from(row) for row in skips]
+        return [run_from(row) for row in runs], [rows.skip_from(row) for row in skips]
 
     def last_events(
         self, limit: int, *, job: str | None = None, run: str | None = None
     ) -> list[Event]:
         """Return the last `limit` events in their order: of all, of a job, or of a run."""
-        terms = {"job = ?": job, "run = ?": run}
-        asked = {term: value for term, value in terms.items() if value is not None}
-        where = f"WHERE {' AND '.join(asked)}" if asked else ""
-        statement = f"SELECT * FROM events {where} ORDER BY seq DESC LIMIT ?"
-        found = self._db.execute(statement, (*asked.values(), limit))
-        return [event_from(row) for row in found][::-1]
+        return self._journal.last_events(limit, job=job, run=run)
 
     def head(self) -> int:
         """Return the sequence of the journal's last event, 0 where there is none."""
-        row = self._db.execute("SELECT max(seq) FROM events").fetchone()
-        return row[0] or 0
+        return read_head(self._db).seq
 
     def events_about(self, job: str, after: int, limit: int) -> list[Event]:
         """Return at most `limit` events that follow: a job's, and those that concern every job."""
-        statement = (
-            "SELECT * FROM events WHERE seq > ? "
-            "AND (job = ? OR kind IN ('clock.stepped', 'journal.cut')) ORDER BY seq LIMIT ?"
-        )
-        return [event_from(row) for row in self._db.execute(statement, (after, job, limit))]
+        return self._journal.events_about(job, after, limit)
 
     def skips(self, job: JobName) -> list[Skip]:
         """Return the decisions to skip occurrences of a job, in order."""

@@ -13,14 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from taskd.stores.chain import CUT
 from taskd.stores.events import Event
-from taskd.stores.rows import (
-    ATTEMPT_COLUMNS,
-    JOB_COLUMNS,
-    MARK_COLUMNS,
-    RECEIPT_COLUMNS,
-    RUN_COLUMNS,
-    SKIP_COLUMNS,
-)
+from taskd.stores.rows import JOB_COLUMNS, MARK_COLUMNS, RECEIPT_COLUMNS, SKIP_COLUMNS
+from taskd.stores.run_rows import ATTEMPT_COLUMNS, RUN_COLUMNS
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "jobs": ("name",),
@@ -76,13 +70,19 @@ def apply(db: sqlite3.Connection, event: Event) -> None:
 
 
 def _apply_parts(db: sqlite3.Connection, event: Event) -> None:
+    # Where the journal tells the latest of a run follows from where it tells it.
+    here = {"event": event.commit}
+    if "prev" in event.data and "run" not in event.data:
+        _update(db, "runs", here, (event.run,))
     for part, values in event.data.items():
         match part:
             case "run" if "id" not in values:
-                _update(db, "runs", values, (event.run,))
+                _update(db, "runs", {**values, **here}, (event.run,))
+            case "run":
+                _insert(db, "runs", {**values, **here})
             case "job" if "name" not in values:
                 _update(db, "jobs", values, (event.job,))
-            case "run" | "job" | "attempt" | "mark" | "receipt":
+            case "job" | "attempt" | "mark" | "receipt":
                 _insert(db, f"{part}s", values)
             case "skip":
                 _put(db, "skips", values)

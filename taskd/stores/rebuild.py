@@ -7,14 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 from taskd.errors import StoreUnavailable, StoreUnusable
-from taskd.stores.chain import COLUMNS
 from taskd.stores.migrations import migrate
 from taskd.stores.new_file import new_file
 from taskd.stores.replay import Findings, attach, replay
 
-COPY_EVENTS = (
-    f"INSERT INTO main.events ({', '.join(COLUMNS)}) SELECT {', '.join(COLUMNS)} FROM store.events"
-)
+COPY_JOURNAL = "INSERT INTO main.journal SELECT * FROM store.journal"
 
 
 def rebuild(path: Path, target: Path) -> None:
@@ -48,5 +45,5 @@ def _rebuild(db: sqlite3.Connection, path: Path, partial: Path) -> None:
     if findings:
         reason = f"its journal does not hold together: {findings[0]}"
         raise StoreUnusable(str(path), reason, "restore a backup")
-    db.execute(COPY_EVENTS)
+    db.execute(COPY_JOURNAL)
     db.execute("COMMIT")

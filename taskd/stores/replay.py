@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from taskd.errors import StoreUnusable
-from taskd.stores.chain import START, Cut, Head, link, read_cut
+from taskd.stores.blocks import START, Head, link, unpacked
+from taskd.stores.chain import Cut, read_cut
 from taskd.stores.connection import unusable
-from taskd.stores.events import event_from
+from taskd.stores.events import Event
 from taskd.stores.journal import apply
 from taskd.stores.migrations import APPLICATION_ID, newest_version
 
@@ -29,8 +30,8 @@ TOLD_WRONG: Final = (
 )
 """What applying an event of a journal that was meddled with may raise: it may hold any text."""
 
-EVENTS: Final = "SELECT * FROM store.events WHERE seq > ? ORDER BY seq"
-LEFT_OVER: Final = "SELECT 1 FROM store.events WHERE seq <= ? LIMIT 1"
+BLOCKS: Final = "SELECT * FROM store.journal WHERE seq > ? ORDER BY seq"
+LEFT_OVER: Final = "SELECT 1 FROM store.journal WHERE seq <= ? LIMIT 1"
 
 
 class Findings(list[str]):
@@ -72,7 +73,9 @@ def attach(db: sqlite3.Connection, path: Path) -> None:
 
 def raise_unless_damaged(error: sqlite3.DatabaseError) -> None:
     """Raise the error again, unless it says that the store's file is damaged."""
-    if not error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    # Without a name it is Python's: text that is not UTF-8.
+    name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
+    if not name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         raise error
 
 
@@ -84,15 +87,25 @@ def replay(db: sqlite3.Connection, findings: Findings) -> Replayed:
     cut = _cut(db, findings)
     before, count = cut.at, 0
     try:
-        for row in db.execute(EVENTS, (cut.at.seq,)):
-            _check_link(before, row, findings)
-            _apply(db, row, findings)
-            before = Head(row["seq"], row["hash"])
-            count += 1
+        for row in db.execute(BLOCKS, (cut.at.seq,)):
+            events = _events(row, findings)
+            _check_link(before, row, len(events), findings)
+            for event in events:
+                _apply(db, event, findings)
+            before = Head(row["seq"] + max(len(events), 1) - 1, row["hash"])
+            count += len(events)
     except sqlite3.DatabaseError as error:
         raise_unless_damaged(error)
         findings.add(f"the journal cannot be read after event {before.seq}: {error}")
     return Replayed(count, cut.at.seq + 1 if count else 0, before.seq if count else 0)
+
+
+def _events(row: sqlite3.Row, findings: Findings) -> list[Event]:
+    try:
+        return unpacked(row)
+    except TOLD_WRONG as error:
+        findings.add(f"event {row['seq']} and those told with it cannot be read: {error}")
+        return []
 
 
 def _cut(db: sqlite3.Connection, findings: Findings) -> Cut:
@@ -106,22 +119,27 @@ def _cut(db: sqlite3.Connection, findings: Findings) -> Cut:
     return cut
 
 
-def _check_link(before: Head, row: sqlite3.Row, findings: Findings) -> None:
+def _check_link(before: Head, row: sqlite3.Row, count: int, findings: Findings) -> None:
     seq, missing = row["seq"], row["seq"] - before.seq - 1
     if missing == 1:
         findings.add(f"event {before.seq + 1} is missing")
     elif missing:
         findings.add(f"events {before.seq + 1} to {seq - 1} are missing")
-    elif link(before.hash, *tuple(row)[:-1]) != row["hash"]:
-        findings.add(f"event {seq} was changed: its hash does not fit")
+    elif link(before.hash, seq, row["at"], row["told"]) != row["hash"]:
+        what = (
+            f"event {seq} was"
+            if count <= 1
+            else f"one of the events {seq} to {seq + count - 1} was"
+        )
+        findings.add(f"{what} changed: its hash does not fit")
 
 
-def _apply(db: sqlite3.Connection, row: sqlite3.Row, findings: Findings) -> None:
+def _apply(db: sqlite3.Connection, event: Event, findings: Findings) -> None:
     try:
-        apply(db, event_from(row))
+        apply(db, event)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname != "SQLITE_ERROR":  # the disk's fault, not the event's
             raise
-        findings.add(f"event {row['seq']} cannot be applied: {error}")
+        findings.add(f"event {event.seq} cannot be applied: {error}")
     except TOLD_WRONG as error:
-        findings.add(f"event {row['seq']} cannot be applied: {error}")
+        findings.add(f"event {event.seq} cannot be applied: {error}")

@@ -15,8 +15,9 @@ from typing import Final, TypeAlias
 
 from taskd.core.ports import Keep, Pruned
 from taskd.core.run import MICROSECOND, RunId, RunState, microseconds
-from taskd.stores.chain import CUT, Cut, Head, read_cut
-from taskd.stores.events import TASKD, event_from, to_json
+from taskd.stores.blocks import Head, unpacked
+from taskd.stores.chain import CUT, Cut, read_cut
+from taskd.stores.events import TASKD
 from taskd.stores.journal import Key, made, read_row
 from taskd.stores.writer import Transaction
 
@@ -47,9 +48,9 @@ SWEEP_SKIPS: Final = (
 DELETE_RUN: Final = "DELETE FROM runs WHERE id = ?"
 DELETE_ATTEMPTS: Final = "DELETE FROM attempts WHERE run = ?"
 DELETE_SKIP: Final = "DELETE FROM skips WHERE job = ? AND first_at = ?"
-OLDEST_EVENTS: Final = "SELECT * FROM events WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-DELETE_EVENTS: Final = "DELETE FROM events WHERE seq <= ?"
-EVENT_TIME: Final = "SELECT at FROM events WHERE seq = ?"
+OLDEST_BLOCKS: Final = "SELECT * FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq"
+DELETE_BLOCKS: Final = "DELETE FROM journal WHERE seq <= ?"
+BLOCK_TIME: Final = "SELECT at FROM journal WHERE seq <= ? ORDER BY seq DESC LIMIT 1"
 
 FIRST_SKIP: Final = ("", 0)
 
@@ -141,8 +142,8 @@ def _forget(
 ) -> None:
     if not runs and not skips:
         return
-    told = to_json({"runs": runs or [], "skips": skips or []})
-    transaction.append([(at, TASKD, PRUNED, None, None, told)])
+    told = {"runs": runs or [], "skips": skips or []}
+    transaction.append(at, [(TASKD, PRUNED, None, None, told)])
     ids = [(run,) for run in runs or ()]
     transaction.db.executemany(DELETE_RUN, ids)
     transaction.db.executemany(DELETE_ATTEMPTS, ids)
@@ -153,30 +154,33 @@ def _forget(
 
 
 def cut_journal(transaction: Transaction, at: int, kept: timedelta, batch: int) -> int:
-    """Remove the `batch` oldest events that are older than `kept`; return how many it did."""
+    """Remove about `batch` of the oldest events, older than `kept`; return how many it did."""
     db, cut = transaction.db, read_cut(transaction.db)
     if cut.until <= cut.at.seq:
         until = _last_before(db, _cutoff(at, kept), cut.at.seq, transaction.head.seq)
         if until - cut.at.seq < max(CUT_AT_LEAST, WORTH * cut.kept):
             return 0
         cut = replace(cut, until=until, kept=0)
+    first = cut.at.seq
     cut, rows = _oldest(db, cut, batch)
-    told = to_json({"cut": cut.to_json(), "rows": rows})
-    transaction.append([(at, TASKD, CUT, None, None, told)])
-    return db.execute(DELETE_EVENTS, (cut.at.seq,)).rowcount
+    told = {"cut": cut.to_json(), "rows": rows}
+    transaction.append(at, [(TASKD, CUT, None, None, told)])
+    db.execute(DELETE_BLOCKS, (cut.at.seq,))
+    return cut.at.seq - first
 
 
 def _oldest(db: sqlite3.Connection, cut: Cut, batch: int) -> tuple[Cut, Rows]:
     """Return the cut after the next few events, and the rows they told that still stand."""
     rows: Rows = {}
     seen: set[Key] = set()
-    size = 0
-    for found in db.execute(OLDEST_EVENTS, (cut.at.seq, cut.until, batch)):
-        if size > PIECE:
+    size, count = 0, 0
+    for block in db.execute(OLDEST_BLOCKS, (cut.at.seq, cut.until)):
+        if size > PIECE or count >= batch:
             break
-        size += len(found["data"])
-        cut = replace(cut, at=Head(found["seq"], found["hash"]))
-        for key in made(event_from(found)):
+        events = unpacked(block)
+        size, count = size + len(block["told"]), count + len(events)
+        cut = replace(cut, at=Head(block["seq"] + len(events) - 1, block["hash"]))
+        for key in (key for event in events for key in made(event)):
             row = None if key in seen else read_row(db, key)
             seen.add(key)
             if row is not None:
@@ -193,7 +197,7 @@ def _last_before(db: sqlite3.Connection, instant: int, cut: int, head: int) -> i
     """
     while cut < head:
         middle = (cut + head + 1) // 2
-        row = db.execute(EVENT_TIME, (middle,)).fetchone()
+        row = db.execute(BLOCK_TIME, (middle,)).fetchone()
         if row is not None and row["at"] < instant:
             cut = middle
         else:

@@ -1,109 +1,23 @@
-"""Rows: the store's columns to and from the core's dataclasses."""
+"""Rows: the columns of jobs, marks, receipts and skips, to and from the core's values."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from taskd.core.job import JobName, Source
 from taskd.core.messages import Key, Receipt
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
-from taskd.core.run import (
-    MICROSECOND,
-    Attempt,
-    Origin,
-    Outcome,
-    Result,
-    Run,
-    RunError,
-    RunId,
-    RunState,
-    Usage,
-    microseconds,
-)
+from taskd.core.run import MICROSECOND, RunId, microseconds
 from taskd.core.turn import Mark
 from taskd.core.zones import EPOCH
-from taskd.stores.definitions import (
-    call_from,
-    call_values,
-    definition,
-    failure_from,
-    failure_values,
-    job_from,
-)
+from taskd.stores.definitions import definition, job_from
+from taskd.stores.layout import Column, Layout, Row, Values
 
-Row = tuple[object, ...]
 Columns = Mapping[str, Any]
 
-STANDING_COLUMNS: Final = [
-    "version",
-    "state",
-    "anchor_at",
-    "next_due_at",
-    "pause_reason",
-    "paused_until",
-    "counts",
-    "last_run",
-    "failures_in_row",
-    "carried",
-    "delay",
-    "decided_until",
-    "scheduled_runs",
-]
-"""How a job stands: what moves with every run; its definition moves when somebody edits it."""
-JOB_COLUMNS: Final = ["name", "definition", "source", "created_at", *STANDING_COLUMNS]
-RUN_COLUMNS: Final = [
-    "id",
-    "job",
-    "origin",
-    "state",
-    "scheduled_at",
-    "due_at",
-    "rank",
-    "priority",
-    "call",
-    "failure",
-    "queued_at",
-    "first_started_at",
-    "started_at",
-    "finished_at",
-    "attempt",
-    "max_attempts",
-    "failures",
-    "crashes",
-    "fence",
-    "stopping",
-    "timed_out",
-    "abandoned",
-    "reason",
-    "result",
-    "result_repr",
-    "error",
-    "node",
-    "pid",
-    "checkpoint",
-    "unique_key",
-    "retry_of",
-    "dismissed_at",
-]
-ATTEMPT_COLUMNS: Final = [
-    "run",
-    "number",
-    "outcome",
-    "started_at",
-    "finished_at",
-    "node",
-    "pid",
-    "fence",
-    "error",
-    "peak_memory",
-    "cpu_time",
-    "exit_status",
-    "signal",
-]
 MARK_COLUMNS: Final = ["scope", "key", "run", "at"]
 RECEIPT_COLUMNS: Final = ["key", "fingerprint", "at", "jobs", "runs"]
 SKIP_COLUMNS: Final = ["job", "first_at", "last_at", "count", "reason", "decided_at"]
@@ -114,50 +28,63 @@ def instant(microseconds_since_epoch: int) -> datetime:
     return EPOCH + timedelta(microseconds=microseconds_since_epoch)
 
 
-def _stored(at: datetime | None) -> int | None:
+def stored_instant(at: datetime | None) -> int | None:
+    """Return what is stored of an instant, if any."""
     return None if at is None else microseconds(at)
 
 
-def _instant(stored: int | None) -> datetime | None:
+def maybe_instant(stored: int | None) -> datetime | None:
+    """Return the instant of what was stored, if any."""
     return None if stored is None else instant(stored)
 
 
-def _json(value: object) -> str:
+def to_text(value: object) -> str:
+    """Return a JSON value as a column holds it."""
     # ASCII, so that an argument with a lone surrogate (a file name that is not UTF-8) is kept too.
     return json.dumps(value, separators=(",", ":"))
 
 
 # -- jobs ---------------------------------------------------------------------------------------
 
+STANDING: Final = Layout[JobRecord](
+    JobRecord,
+    Column("version"),
+    Column("state", stored=lambda record: record.state.value),
+    Column("anchor_at", stored=lambda record: microseconds(record.anchor_at)),
+    Column("next_due_at", stored=lambda record: stored_instant(record.next_due_at)),
+    Column("pause_reason"),
+    Column("paused_until", stored=lambda record: stored_instant(record.paused_until)),
+    Column("counts", stored=lambda record: to_text(record.counts)),
+    Column("last_run"),
+    Column("failures_in_row"),
+    Column("carried"),
+    Column("delay", stored=lambda record: record.delay // MICROSECOND),
+    Column("decided_until", stored=lambda record: stored_instant(record.decided_until)),
+    Column("scheduled_runs"),
+)
+"""How a job stands: what moves with every run; its definition moves when somebody edits it."""
+
+JOB_COLUMNS: Final = ["name", "definition", "source", "created_at", *STANDING.columns]
+
 
 def job_row(record: JobRecord) -> Row:
     """Return the columns of a job's record, in the order of JOB_COLUMNS."""
     return (
         record.job.name,
-        _json(definition(record.job)),
+        to_text(definition(record.job)),
         record.job.source.value,
         microseconds(record.created_at),
-        *standing_row(record),
+        *STANDING.row(record),
     )
 
 
-def standing_row(record: JobRecord) -> Row:
-    """Return how a job stands, in the order of STANDING_COLUMNS."""
-    return (
-        record.version,
-        record.state.value,
-        microseconds(record.anchor_at),
-        _stored(record.next_due_at),
-        record.pause_reason,
-        _stored(record.paused_until),
-        _json(record.counts),
-        record.last_run,
-        record.failures_in_row,
-        record.carried,
-        record.delay // MICROSECOND,
-        _stored(record.decided_until),
-        record.scheduled_runs,
-    )
+def job_values(record: JobRecord, *, since: JobRecord | None = None) -> Values:
+    """Return a job's columns by name: all, or those that changed since an earlier record."""
+    values = dict(zip(JOB_COLUMNS, job_row(record), strict=True))
+    if since is None:
+        return values
+    before = job_row(since)
+    return {c: v for (c, v), old in zip(values.items(), before, strict=True) if v != old}
 
 
 def job_record(row: Columns) -> JobRecord:
@@ -167,149 +94,21 @@ def job_record(row: Columns) -> JobRecord:
         state=JobState(row["state"]),
         created_at=instant(row["created_at"]),
         anchor_at=instant(row["anchor_at"]),
-        next_due_at=_instant(row["next_due_at"]),
+        next_due_at=maybe_instant(row["next_due_at"]),
         pause_reason=row["pause_reason"],
-        paused_until=_instant(row["paused_until"]),
+        paused_until=maybe_instant(row["paused_until"]),
         counts=json.loads(row["counts"]),
         last_run=row["last_run"],
         failures_in_row=row["failures_in_row"],
         carried=row["carried"],
         delay=timedelta(microseconds=row["delay"]),
-        decided_until=_instant(row["decided_until"]),
+        decided_until=maybe_instant(row["decided_until"]),
         scheduled_runs=row["scheduled_runs"],
         version=row["version"],
     )
 
 
-# -- runs ---------------------------------------------------------------------------------------
-
-
-def run_row(run: Run) -> Row:
-    """Return the columns of a run, in the order of RUN_COLUMNS."""
-    return (
-        run.id,
-        run.job,
-        run.origin.value,
-        run.state.value,
-        microseconds(run.scheduled_at),
-        microseconds(run.due_at),
-        run.rank,
-        run.priority,
-        None if run.call is None else _json(call_values(run.call)),
-        None if run.failure is None else _json(failure_values(run.failure)),
-        _stored(run.queued_at),
-        _stored(run.first_started_at),
-        _stored(run.started_at),
-        _stored(run.finished_at),
-        run.attempt,
-        run.max_attempts,
-        run.failures,
-        run.crashes,
-        run.fence,
-        int(run.stopping),
-        int(run.timed_out),
-        int(run.abandoned),
-        run.reason,
-        None if run.result is None else run.result.text,
-        int(run.result is not None and run.result.is_repr),
-        _error(run.error),
-        run.node,
-        run.pid,
-        run.checkpoint,
-        run.unique_key,
-        run.retry_of,
-        _stored(run.dismissed_at),
-    )
-
-
-def run_from(row: Columns) -> Run:
-    """Return the run that a row of runs holds."""
-    result = row["result"]
-    return Run(
-        id=RunId(row["id"]),
-        job=row["job"],
-        origin=Origin(row["origin"]),
-        state=RunState(row["state"]),
-        scheduled_at=instant(row["scheduled_at"]),
-        due_at=instant(row["due_at"]),
-        priority=row["priority"],
-        call=None if row["call"] is None else call_from(json.loads(row["call"])),
-        failure=None if row["failure"] is None else failure_from(json.loads(row["failure"])),
-        queued_at=_instant(row["queued_at"]),
-        first_started_at=_instant(row["first_started_at"]),
-        started_at=_instant(row["started_at"]),
-        finished_at=_instant(row["finished_at"]),
-        attempt=row["attempt"],
-        max_attempts=row["max_attempts"],
-        failures=row["failures"],
-        crashes=row["crashes"],
-        fence=row["fence"],
-        stopping=bool(row["stopping"]),
-        timed_out=bool(row["timed_out"]),
-        abandoned=bool(row["abandoned"]),
-        reason=row["reason"],
-        result=None if result is None else Result(result, bool(row["result_repr"])),
-        error=_error_from(row["error"]),
-        node=row["node"],
-        pid=row["pid"],
-        checkpoint=row["checkpoint"],
-        unique_key=row["unique_key"],
-        retry_of=row["retry_of"],
-        dismissed_at=_instant(row["dismissed_at"]),
-    )
-
-
-def _error(error: RunError | None) -> str | None:
-    if error is None:
-        return None
-    return _json(asdict(error))
-
-
-def _error_from(stored: str | None) -> RunError | None:
-    return None if stored is None else RunError(**json.loads(stored))
-
-
-# -- attempts, marks, receipts, skips --------------------------------------------------------------
-
-
-def attempt_row(attempt: Attempt) -> Row:
-    """Return the columns of an attempt, in the order of ATTEMPT_COLUMNS."""
-    return (
-        attempt.run,
-        attempt.number,
-        attempt.outcome.value,
-        microseconds(attempt.started_at),
-        microseconds(attempt.finished_at),
-        attempt.node,
-        attempt.pid,
-        attempt.fence,
-        _error(attempt.error),
-        attempt.usage.peak_memory,
-        None if attempt.usage.cpu_time is None else attempt.usage.cpu_time // MICROSECOND,
-        attempt.usage.exit_status,
-        attempt.usage.signal,
-    )
-
-
-def attempt_from(row: Columns) -> Attempt:
-    """Return the attempt that a row of attempts holds."""
-    return Attempt(
-        run=RunId(row["run"]),
-        number=row["number"],
-        outcome=Outcome(row["outcome"]),
-        started_at=instant(row["started_at"]),
-        finished_at=instant(row["finished_at"]),
-        node=row["node"],
-        pid=row["pid"],
-        fence=row["fence"],
-        error=_error_from(row["error"]),
-        usage=Usage(
-            peak_memory=row["peak_memory"],
-            cpu_time=None if row["cpu_time"] is None else row["cpu_time"] * MICROSECOND,
-            exit_status=row["exit_status"],
-            signal=row["signal"],
-        ),
-    )
+# -- marks, receipts, skips --------------------------------------------------------------
 
 
 def mark_row(mark: Mark) -> Row:
@@ -319,7 +118,7 @@ def mark_row(mark: Mark) -> Row:
 
 def receipt_row(receipt: Receipt) -> Row:
     """Return the columns of a receipt, in the order of RECEIPT_COLUMNS."""
-    jobs, runs = _json(receipt.jobs), _json(receipt.runs)
+    jobs, runs = to_text(receipt.jobs), to_text(receipt.runs)
     return receipt.key.text, receipt.key.fingerprint, microseconds(receipt.at), jobs, runs
 
 

@@ -1,47 +1,187 @@
-"""RunRows: each picture of a run turned into a row once, and what a change makes of it.
-
-A change names the run before it and after it, and the one before is most often the one after the
-last commit: to keep its row saves half of the work of a commit.
-"""
+"""Run rows: the columns of runs and their attempts, to and from the core's values."""
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Final
 
-from taskd.core.run import Run, RunId
-from taskd.core.turn import RunChange
-from taskd.stores.rows import RUN_COLUMNS, Row, run_row
+from taskd.core.retry import FailurePolicy
+from taskd.core.run import (
+    MICROSECOND,
+    Attempt,
+    Origin,
+    Outcome,
+    Result,
+    Run,
+    RunError,
+    RunId,
+    RunState,
+    Usage,
+    microseconds,
+)
+from taskd.stores.definitions import call_from, call_values, failure_from, failure_values
+from taskd.stores.layout import Column, Layout, Row
+from taskd.stores.rows import Columns, instant, maybe_instant, stored_instant, to_text
 
-MOST_KEPT: Final = 10_000
+STATES: Final = {state.value: state for state in RunState}
+ORIGINS: Final = {origin.value: origin for origin in Origin}
+
+RUNS: Final = Layout[Run](
+    Run,
+    Column("id"),
+    Column("job"),
+    Column("origin", stored=lambda run: run.origin.value),
+    Column("state", stored=lambda run: run.state.value),
+    Column("scheduled_at", stored=lambda run: microseconds(run.scheduled_at)),
+    Column("due_at", stored=lambda run: microseconds(run.due_at)),
+    Column("rank", "scheduled_at", stored=lambda run: run.rank),
+    Column("priority"),
+    Column("call", stored=lambda run: to_text(call_values(run.call)) if run.call else None),
+    Column("failure", stored=lambda run: _failure(run.failure)),
+    Column("queued_at", stored=lambda run: stored_instant(run.queued_at)),
+    Column("first_started_at", stored=lambda run: stored_instant(run.first_started_at)),
+    Column("started_at", stored=lambda run: stored_instant(run.started_at)),
+    Column("finished_at", stored=lambda run: stored_instant(run.finished_at)),
+    Column("attempt"),
+    Column("max_attempts"),
+    Column("failures"),
+    Column("crashes"),
+    Column("fence"),
+    Column("stopping", stored=lambda run: int(run.stopping)),
+    Column("timed_out", stored=lambda run: int(run.timed_out)),
+    Column("abandoned", stored=lambda run: int(run.abandoned)),
+    Column("reason"),
+    Column("result", stored=lambda run: None if run.result is None else run.result.text),
+    Column(
+        "result_repr",
+        "result",
+        stored=lambda run: int(run.result is not None and run.result.is_repr),
+    ),
+    Column("error", stored=lambda run: _error(run.error)),
+    Column("node"),
+    Column("pid"),
+    Column("checkpoint"),
+    Column("unique_key"),
+    Column("retry_of"),
+    Column("dismissed_at", stored=lambda run: stored_instant(run.dismissed_at)),
+)
+"""What the journal tells of a run; `event`, the last column, says where it does."""
+
+RUN_COLUMNS: Final = [*RUNS.columns, "event"]
 
 
-class RunRows:
-    """The rows of the runs that the last commits wrote and that are not final."""
+def run_from(row: Iterable[Any]) -> Run:
+    """Return the run that a row of runs holds, in the order of RUN_COLUMNS."""
+    # By place: sqlite3.Row would look through all names for each of them.
+    (
+        id_, job, origin, state, scheduled_at, due_at, _, priority, call, failure, queued_at,
+        first_started_at, started_at, finished_at, attempt, max_attempts, failures, crashes, fence,
+        stopping, timed_out, abandoned, reason, result, result_repr, error, node, pid, checkpoint,
+        unique_key, retry_of, dismissed_at, event,
+    ) = row  # fmt: skip
+    return Run(
+        id=RunId(id_),
+        job=job,
+        origin=ORIGINS[origin],
+        state=STATES[state],
+        scheduled_at=instant(scheduled_at),
+        due_at=instant(due_at),
+        priority=priority,
+        call=None if call is None else call_from(json.loads(call)),
+        failure=None if failure is None else failure_from(json.loads(failure)),
+        queued_at=maybe_instant(queued_at),
+        first_started_at=maybe_instant(first_started_at),
+        started_at=maybe_instant(started_at),
+        finished_at=maybe_instant(finished_at),
+        attempt=attempt,
+        max_attempts=max_attempts,
+        failures=failures,
+        crashes=crashes,
+        fence=fence,
+        stopping=bool(stopping),
+        timed_out=bool(timed_out),
+        abandoned=bool(abandoned),
+        reason=reason,
+        result=None if result is None else Result(result, bool(result_repr)),
+        error=_error_from(error),
+        node=node,
+        pid=pid,
+        checkpoint=checkpoint,
+        unique_key=unique_key,
+        retry_of=retry_of,
+        dismissed_at=maybe_instant(dismissed_at),
+        event=event,
+    )
 
-    def __init__(self) -> None:
-        self._kept: dict[RunId, tuple[Run, Row]] = {}
 
-    def row(self, run: Run) -> Row:
-        """Return the row of a run, in the order of RUN_COLUMNS."""
-        kept = self._kept.get(run.id)
-        if kept is not None and kept[0] is run:
-            return kept[1]
-        return run_row(run)
+def _failure(policy: FailurePolicy | None) -> str | None:
+    return None if policy is None else to_text(failure_values(policy))
 
-    def delta(self, change: RunChange) -> dict[str, object]:
-        """Return the columns that a change gives new values; of a new run all that are not NULL."""
-        before = None if change.before is None else self.row(change.before)
-        after = run_row(change.after)
-        self._kept[change.after.id] = (change.after, after)
-        if before is None:
-            return {c: v for c, v in zip(RUN_COLUMNS, after, strict=True) if v is not None}
-        columns = zip(RUN_COLUMNS, before, after, strict=True)
-        return {c: new for c, old, new in columns if old != new}
 
-    def written(self, runs: list[Run]) -> None:
-        """Forget rows that no change will begin with."""
-        if len(self._kept) > MOST_KEPT:
-            self._kept.clear()
-        for run in runs:
-            if run.state.is_final:
-                self._kept.pop(run.id, None)
+def _error(error: RunError | None) -> str | None:
+    return None if error is None else to_text(asdict(error))
+
+
+def _error_from(stored: str | None) -> RunError | None:
+    return None if stored is None else RunError(**json.loads(stored))
+
+
+# -- attempts -----------------------------------------------------------------------------------
+
+ATTEMPT_COLUMNS: Final = [
+    "run",
+    "number",
+    "outcome",
+    "started_at",
+    "finished_at",
+    "node",
+    "pid",
+    "fence",
+    "error",
+    "peak_memory",
+    "cpu_time",
+    "exit_status",
+    "signal",
+]
+
+
+def attempt_row(attempt: Attempt) -> Row:
+    """Return the columns of an attempt, in the order of ATTEMPT_COLUMNS."""
+    return (
+        attempt.run,
+        attempt.number,
+        attempt.outcome.value,
+        microseconds(attempt.started_at),
+        microseconds(attempt.finished_at),
+        attempt.node,
+        attempt.pid,
+        attempt.fence,
+        _error(attempt.error),
+        attempt.usage.peak_memory,
+        None if attempt.usage.cpu_time is None else attempt.usage.cpu_time // MICROSECOND,
+        attempt.usage.exit_status,
+        attempt.usage.signal,
+    )
+
+
+def attempt_from(row: Columns) -> Attempt:
+    """Return the attempt that a row of attempts holds."""
+    return Attempt(
+        run=RunId(row["run"]),
+        number=row["number"],
+        outcome=Outcome(row["outcome"]),
+        started_at=instant(row["started_at"]),
+        finished_at=instant(row["finished_at"]),
+        node=row["node"],
+        pid=row["pid"],
+        fence=row["fence"],
+        error=_error_from(row["error"]),
+        usage=Usage(
+            peak_memory=row["peak_memory"],
+            cpu_time=None if row["cpu_time"] is None else row["cpu_time"] * MICROSECOND,
+            exit_status=row["exit_status"],
+            signal=row["signal"],
+        ),
+    )

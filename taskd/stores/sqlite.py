@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from taskd.core.job import JobName
 from taskd.core.messages import Found, Page, Wanted
@@ -26,12 +27,16 @@ from taskd.errors import StoreRefused, StoreUnavailable
 from taskd.stores import rows
 from taskd.stores.connection import create
 from taskd.stores.damage import Examination
-from taskd.stores.events import event_rows
+from taskd.stores.events import events_of
 from taskd.stores.history import History, opened
+from taskd.stores.layout import Row, Values
 from taskd.stores.lock import StoreLock
 from taskd.stores.retention import Retention
-from taskd.stores.run_rows import RunRows
+from taskd.stores.run_rows import ATTEMPT_COLUMNS, RUNS, attempt_row, run_from
 from taskd.stores.writer import Transaction, Writer
+
+Moved: TypeAlias = defaultdict[tuple[str, ...], list[Row]]
+"""Rows to write, by the columns that are written."""
 
 
 def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
@@ -68,13 +73,12 @@ FIND_RECEIPT = "SELECT * FROM receipts WHERE key = ?"
 FIND_RUN = "SELECT * FROM runs WHERE id = ?"
 FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND scheduled_at = ?"
 
-INSERT_RUN = _insert("runs", rows.RUN_COLUMNS)
 WHERE_RUN = "WHERE id = ? AND state = ? AND attempt = ?"
 INSERT_JOB = _insert("jobs", rows.JOB_COLUMNS)
-UPDATE_JOB = f"UPDATE jobs SET {_assign(rows.JOB_COLUMNS)} WHERE name = ? AND version = ?"
-UPDATE_STANDING = f"UPDATE jobs SET {_assign(rows.STANDING_COLUMNS)} WHERE name = ? AND version = ?"
-DELETE_JOB = "DELETE FROM jobs WHERE name = ? AND version = ?"
-INSERT_ATTEMPT = _insert("attempts", rows.ATTEMPT_COLUMNS)
+WHERE_JOB = "WHERE name = ? AND version = ?"
+UPDATE_JOB = f"UPDATE jobs SET {_assign(rows.JOB_COLUMNS)} {WHERE_JOB}"
+DELETE_JOB = f"DELETE FROM jobs {WHERE_JOB}"
+INSERT_ATTEMPT = _insert("attempts", ATTEMPT_COLUMNS)
 PUT_SKIP = _insert(
     "skips",
     rows.SKIP_COLUMNS,
@@ -106,7 +110,6 @@ class SqliteStore:
                 create(self.path)
             self._examination = Examination(self.path) if self.path is not None else None
             self._retention = Retention()
-            self._run_rows = RunRows()
             self._writer = Writer(self.path, synchronous=synchronous)
         except BaseException:
             if self._lock is not None:
@@ -176,7 +179,6 @@ class SqliteStore:
         try:
             with self._writer.transaction() as transaction:
                 self._write(transaction, changes)
-            self._run_rows.written([change.after for change in changes.runs.values()])
         except sqlite3.IntegrityError as error:
             raise StoreRefused(str(error), self._decided(changes)) from error
         # Text that UTF-8 cannot carry, a number of more than 64 bits, what is not JSON.
@@ -233,18 +235,19 @@ class SqliteStore:
         crash_point("commit.jobs")
         self._write_jobs(changes.jobs.values())
         crash_point("commit.runs")
-        deltas = self._write_runs(changes.runs.values())
+        deltas = self._write_runs(changes.runs.values(), transaction.commit)
         crash_point("commit.attempts")
-        self._db.executemany(INSERT_ATTEMPT, map(rows.attempt_row, changes.attempts))
+        self._insert(INSERT_ATTEMPT, map(attempt_row, changes.attempts))
         crash_point("commit.skips")
-        self._db.executemany(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
-        self._db.executemany(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
-        self._db.executemany(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
+        self._insert(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
+        self._insert(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
+        self._insert(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
         crash_point("commit.events")
-        transaction.append(event_rows(changes, deltas))
+        transaction.append(microseconds(changes.at), events_of(changes, deltas))
 
     def _write_jobs(self, changes: Iterable[JobChange]) -> None:
-        added, defined, moved, removed = [], [], [], []
+        added, defined, removed = [], [], []
+        moved: Moved = defaultdict(list)
         for change in changes:
             before, after = change.before, change.after
             if before is None:
@@ -255,32 +258,46 @@ class SqliteStore:
             elif before.job is not after.job:
                 defined.append((*rows.job_row(after), before.job.name, before.version))
             else:
-                moved.append((*rows.standing_row(after), before.job.name, before.version))
-        self._db.executemany(INSERT_JOB, added)
+                delta = {"version": after.version, **rows.STANDING.delta(before, after)}
+                place = (before.job.name, before.version)
+                moved[tuple(delta)].append((*delta.values(), *place))
+        self._insert(INSERT_JOB, added)
         self._change(UPDATE_JOB, defined)
-        self._change(UPDATE_STANDING, moved)
+        for columns, parameters in moved.items():
+            self._change(f"UPDATE jobs SET {_assign(columns)} {WHERE_JOB}", parameters)
         self._change(DELETE_JOB, removed)
 
-    def _write_runs(self, changes: Iterable[RunChange]) -> dict[RunId, dict[str, object]]:
-        """Write runs, and return the columns that each change gives new values."""
-        deltas: dict[RunId, dict[str, object]] = {}
-        added: list[rows.Row] = []
-        # By the columns that move: to set one to what it was would write its indexes all the same.
-        moved: defaultdict[tuple[str, ...], list[rows.Row]] = defaultdict(list)
+    def _write_runs(self, changes: Iterable[RunChange], commit: int) -> dict[RunId, Values]:
+        """Write runs, and return the columns that each change gives new values.
+
+        They are written by the columns that move, for to set one to what it was, or to its default,
+        would cost all the same. `commit` is where the journal will tell of them.
+        """
+        deltas: dict[RunId, Values] = {}
+        added: Moved = defaultdict(list)
+        moved: Moved = defaultdict(list)
         for change in changes:
-            before, delta = change.before, self._run_rows.delta(change)
-            deltas[change.after.id] = delta
+            before, after = change.before, change.after
             if before is None:
-                added.append(self._run_rows.row(change.after))
-            elif delta:
-                key = (before.id, before.state.value, before.attempt)
-                moved[tuple(delta)].append((*delta.values(), *key))
-        self._db.executemany(INSERT_RUN, added)
+                delta = RUNS.told(after)
+                added[tuple(delta)].append((*delta.values(), commit))
+            else:
+                delta = RUNS.delta(before, after)
+                place = (before.id, before.state.value, before.attempt)
+                moved[tuple(delta)].append((*delta.values(), commit, *place))
+            deltas[after.id] = delta
+        for columns, parameters in added.items():
+            self._insert(_insert("runs", (*columns, "event")), parameters)
         for columns, parameters in moved.items():
-            self._change(f"UPDATE runs SET {_assign(columns)} {WHERE_RUN}", parameters)
+            assigned = _assign((*columns, "event"))
+            self._change(f"UPDATE runs SET {assigned} {WHERE_RUN}", parameters)
         return deltas
 
-    def _change(self, statement: str, parameters: Sequence[rows.Row]) -> None:
+    def _insert(self, statement: str, parameters: Iterable[Row]) -> None:
+        if some := list(parameters):
+            self._db.executemany(statement, some)
+
+    def _change(self, statement: str, parameters: Sequence[Row]) -> None:
         """Change existing rows, each of which must still be as it was read (compare-and-set)."""
         if not parameters:
             return
@@ -300,7 +317,7 @@ class SqliteStore:
         return tuple(found)
 
     def _runs(self, statement: str, *parameters: object) -> tuple[Run, ...]:
-        return tuple(rows.run_from(row) for row in self._db.execute(statement, parameters))
+        return tuple(run_from(row) for row in self._db.execute(statement, parameters))
 
     def _page(self, statement: str, limit: int) -> Page:
         with self._guard():

@@ -10,16 +10,17 @@ from typing import TypeAlias
 
 from taskd.crashpoints import crash_point
 from taskd.errors import StoreDoubtful, StoreUnavailable, StoreUnusable
-from taskd.stores.chain import COLUMNS, Head, Tail, read_head
+from taskd.stores.blocks import COLUMNS, Head, Tail
+from taskd.stores.chain import read_head
 from taskd.stores.connection import connect, unusable
-from taskd.stores.events import EventRow
+from taskd.stores.events import Told
 
 FileId: TypeAlias = tuple[int, int]
 """Device and inode: which file it is, whatever it is called."""
 
 FAILURES = (sqlite3.Error, StoreUnavailable)
 
-INSERT_EVENT = f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+INSERT_BLOCK = f"INSERT INTO journal VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
 def _empty_log(db: sqlite3.Connection) -> None:
@@ -34,10 +35,14 @@ def _empty_log(db: sqlite3.Connection) -> None:
 
 
 class Transaction:
-    """One transaction under way: its connection, and the events that it adds to the journal."""
+    """One transaction under way: its connection, and the events that it adds to the journal.
+
+    `commit` is the sequence of the first of them.
+    """
 
     def __init__(self, db: sqlite3.Connection, head: Head) -> None:
         self.db = db
+        self.commit = head.seq + 1
         self._tail = Tail(head)
 
     @property
@@ -45,9 +50,9 @@ class Transaction:
         """The place of the last event, those of this transaction included."""
         return self._tail.head
 
-    def append(self, events: Iterable[EventRow]) -> None:
-        """Add events to the journal."""
-        self.db.executemany(INSERT_EVENT, self._tail.chained(events))
+    def append(self, at: int, events: Iterable[Told]) -> None:
+        """Add events to the journal, told at `at`: microseconds since the Unix epoch."""
+        self.db.executemany(INSERT_BLOCK, self._tail.blocks(at, iter(events)))
 
 
 class Writer:

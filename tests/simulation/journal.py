@@ -10,8 +10,9 @@ from taskd.core.run import TRANSITIONS, RunState
 
 ENTRIES: Final = (RunState.PENDING, RunState.QUEUED)
 STATES: Final = (
-    "SELECT run, json_extract(data, '$.run.state'), json_extract(data, '$.run.id') IS NOT NULL "
-    "FROM events WHERE run IS NOT NULL AND json_extract(data, '$.run') IS NOT NULL ORDER BY seq"
+    "SELECT value ->> 3, value ->> '$[4].run.state', value ->> '$[4].run.id' IS NOT NULL "
+    "FROM journal, json_each(told, '$[0]') WHERE value ->> '$[4].run' IS NOT NULL "
+    "ORDER BY seq + key"
 )
 
 
@@ -44,4 +45,4 @@ def histories(store: Path) -> dict[str, list[RunState]]:
 def journal(store: Path) -> list[tuple[object, ...]]:
     """Every event, as it is in the file."""
     with closing(sqlite3.connect(store)) as db:
-        return db.execute("SELECT * FROM events ORDER BY seq").fetchall()
+        return db.execute("SELECT * FROM journal ORDER BY seq").fetchall()

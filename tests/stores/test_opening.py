@@ -6,8 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,11 @@ import pytest
 from taskd import Scheduler
 from taskd.errors import StoreLocked, StoreUnusable
 from taskd.stores import open_store, sqlite_path
+from taskd.stores.history import opened
 from taskd.stores.migrations import migrate
+from taskd.stores.rebuild import rebuild
 from taskd.stores.sqlite import SqliteStore
+from taskd.stores.verify import verify
 from tests.stores.records import a_job, new
 
 SOON = 20.0
@@ -68,7 +71,7 @@ def with_a_damaged_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (newer, "has schema 99, and this taskd knows up to 2"),
+        (newer, "has schema 99, and this taskd knows up to 3"),
         (of_another_program, "is another program's database"),
         (no_database, "file is not a database"),
         (cut_short, "malformed"),
@@ -97,6 +100,7 @@ import os, sys
 from pathlib import Path
 from taskd.errors import StoreUnusable
 from taskd.stores.sqlite import SqliteStore
+from taskd.stores.verify import verify
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid({nobody})
@@ -167,26 +171,65 @@ def test_a_crash_at_any_statement_of_a_migration_leaves_a_store_that_opens(tmp_p
         store.close()
 
 
-def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    record = replace(a_job(), counts={"SUCCEEDED": 3})
-    store = SqliteStore(tmp_path / "t.db")
-    store.commit(new(record))
-    store.close()
-    with sqlite3.connect(tmp_path / "t.db") as db:
+OLD = Path(__file__).with_name("old") / "schema_2.db"
+"""A store that version 2 of the schema was written in: 13 to 39 are left of its journal, and it has
+tasks that went well, failed, were retried and wait, and a periodic one that was stopped."""
+
+
+STATES = {"SUCCEEDED": 15, "FAILED": 1, "DEAD": 1, "PENDING": 1}
+
+
+def first_schema(path: Path) -> None:
+    with sqlite3.connect(path) as db:
         for column in ("delay", "decided_until", "scheduled_runs"):
             db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
         db.execute("PRAGMA user_version = 1")
     db.close()
-    store = SqliteStore(tmp_path / "t.db")
-    assert store.load() == ((record,), ())
-    store.close()
+
+
+@pytest.mark.parametrize("age", [lambda _: None, first_schema])
+def test_an_old_store_is_brought_up_to_date_and_goes_on(
+    age: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "t.db"
+    shutil.copy(OLD, path)
+    age(path)
+    with Scheduler(f"sqlite:///{path}") as scheduler:
+        runs = scheduler.read(lambda history: history.runs(limit=99))
+        (job,) = scheduler.read(lambda history: history.jobs())
+        task = scheduler.schedule_one_time(divmod, runs[0].scheduled_at, args=[7, 2])
+        assert scheduler.get_task_result(task, timeout=SOON) == [3, 1]
+    assert Counter(run.state.value for run in runs) == STATES
+    assert job.counts == {"SUCCEEDED": 9}
+    if age is first_schema:
+        return  # its journal tells of columns that it had not
+    found = verify(path)
+    assert found.findings == ()
+    assert found.first_seq == 13
+    assert found.last_seq > 39
+    rebuild(path, tmp_path / "new.db")
+    assert verify(tmp_path / "new.db").is_sound
+
+
+def test_the_events_of_an_old_store_are_read_like_new_ones(tmp_path: Path) -> None:
+    shutil.copy(OLD, tmp_path / "t.db")
+    SqliteStore(tmp_path / "t.db").close()
+    with opened(tmp_path / "t.db") as history:
+        events = history.events(0, 99)
+        assert [event.seq for event in events] == list(range(13, 40))
+        assert history.events(20, 3) == events[8:11]
+        assert history.last_events(2) == events[-2:]
+        for run in history.runs(limit=99):
+            of_run = [event for event in events if event.run == run.id]
+            assert history.events(0, 99, run=run.id) == of_run
+            assert history.last_events(1, run=run.id) == of_run[-1:]
 
 
 def test_an_empty_file_becomes_a_store_and_a_store_stays_one(tmp_path: Path) -> None:
     (tmp_path / "t.db").touch()
     for _ in range(2):
         store = SqliteStore(tmp_path / "t.db")
-        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 2
+        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 3
         store.close()
 
 
@@ -196,6 +239,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from taskd.stores.sqlite import SqliteStore
+from taskd.stores.verify import verify
 store = SqliteStore(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
@@ -254,6 +298,7 @@ FORK = """
 import os, sys
 from pathlib import Path
 from taskd.stores.sqlite import SqliteStore
+from taskd.stores.verify import verify
 store = SqliteStore(Path(sys.argv[1]))
 child = os.fork()
 if not child:

@@ -223,7 +223,7 @@ def test_a_step_that_cuts_stays_small_where_results_are_large(
 
 def test_a_journal_that_cannot_be_read_is_not_cut(file_store: SqliteStore) -> None:
     file_store.commit(new(*(a_run() for _ in range(9))))
-    file_store._db.execute("UPDATE events SET data = '[' WHERE seq = 3")
+    file_store._db.execute("UPDATE journal SET told = '['")
     assert file_store.prune(LATER, keep, 100)
     assert file_store.prune(LATER, keep, 100)
     with pytest.raises(StoreRefused, match="taskd verify"):
@@ -251,12 +251,12 @@ def test_a_step_never_reads_the_tables_whole(file_store: SqliteStore) -> None:
     bad = {
         statement: plan
         for statement, plan in plans.items()
-        if any("SEARCH" not in step and "events_cut" not in step for step in plan)
+        if any("SEARCH" not in step and "journal_cut" not in step for step in plan)
         and plan != ["SCAN jobs"]  # they are few, and each may keep its runs for another time
     }
     assert bad == {}
     assert any("runs" in statement for statement in plans)
-    assert any("DELETE FROM events" in statement for statement in plans)
+    assert any("DELETE FROM journal" in statement for statement in plans)
 
 
 # -- any history ---------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def break_connection(store: SqliteStore) -> None:
 
 # A partial index that holds nothing else, walked in order up to the limit.
 IN_ORDER = [f"SCAN runs USING INDEX runs_{name}" for name in ("pending", "queued", "live")]
-IN_ORDER.append("SCAN jobs")
+IN_ORDER += ["SCAN jobs", "SCALAR SUBQUERY 1"]
 
 
 def test_the_loop_and_the_readers_search_by_an_index_in_its_order(store: SqliteStore) -> None:

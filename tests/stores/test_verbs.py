@@ -16,7 +16,6 @@ from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
 from taskd.core.turn import JobChange, RunChange
 from taskd.errors import StoreRefused
 from taskd.stores.events import Event
-from taskd.stores.rows import RUN_COLUMNS
 from taskd.stores.sqlite import SqliteStore
 from tests.stores.conftest import KINDS
 from tests.stores.records import (
@@ -187,20 +186,26 @@ def tables(store: SqliteStore) -> Rows:
 def fold(store: SqliteStore) -> Rows:
     """Make the tables again from the journal alone."""
     made: dict[str, dict[object, dict[str, object]]] = {table: {} for table in TABLES}
-    for event in select(store, "events"):
-        told = json.loads(event["data"])
-        if event["kind"] == "job.removed":
-            del made["jobs"][event["job"]]
+    defaults = {
+        column["name"]: json.loads((column["dflt_value"] or "null").replace("'", '"'))
+        for column in store._db.execute("PRAGMA table_info(runs)")
+    }
+    with store.history() as history:
+        events = history.events(0, 999)
+    for event in events:
+        told = event.data
+        if event.kind == "job.removed":
+            del made["jobs"][event.job]
             continue
         if "job" in told:
-            made["jobs"].setdefault(event["job"], {}).update(told["job"])
-        if "run" in told:
-            fresh: dict[str, object] = {**dict.fromkeys(RUN_COLUMNS), "reason": "", "node": ""}
-            made["runs"].setdefault(event["run"], fresh).update(told["run"])
+            made["jobs"].setdefault(event.job, {}).update(told["job"])
+        if event.run is not None:
+            made["runs"].setdefault(event.run, {**defaults}).update(told.get("run", {}))
+            made["runs"][event.run]["event"] = event.commit
         if "attempt" in told:
-            made["attempts"][event["run"], told["attempt"]["number"]] = told["attempt"]
+            made["attempts"][event.run, told["attempt"]["number"]] = told["attempt"]
         if "skip" in told:
-            made["skips"][event["job"], told["skip"]["first_at"]] = told["skip"]
+            made["skips"][event.job, told["skip"]["first_at"]] = told["skip"]
     return {table: sorted(rows.values(), key=partial(key, table)) for table, rows in made.items()}
 
 
@@ -259,21 +264,34 @@ def test_the_journal_holds_one_event_for_each_change_with_only_what_changed(
     store.commit(written(JobChange(record, moved, "me"), RunChange(run, running, "me")))
     paused = replace(moved, state=JobState.PAUSED, pause_reason="why", version=3)
     store.commit(written(JobChange(moved, paused, "root")))
-    events = [tuple(row)[2:] for row in select(store, "events")]
-    assert [event[:4] for event in events] == [
+    with store.history() as history:
+        events = history.events(0, 9)
+    assert [(event.actor, event.kind, event.job, event.run) for event in events] == [
         ("t", "job.added", "job", None),
         ("t", "run.queued", "job", run.id),
         ("t", "run.queued", None, lone.id),
         ("me", "run.running", "job", run.id),
         ("root", "job.paused", "job", None),
     ]
-    assert [json.loads(str(event[4])) for event in events[3:]] == [
+    assert [event.data for event in events[2:]] == [
+        {
+            "run": {
+                "id": lone.id,
+                "origin": "trigger",
+                "state": "QUEUED",
+                "scheduled_at": microseconds(NOW),
+                "due_at": microseconds(NOW),
+                "rank": microseconds(NOW),
+            }
+        },
         {
             "run": {"state": "RUNNING", "started_at": microseconds(NOW), "attempt": 1},
+            "prev": 0,
             "job": {"version": 2, "next_due_at": None},
         },
         {"job": {"version": 3, "state": "paused", "pause_reason": "why"}},
     ]
+    assert [event.commit for event in events] == [1, 1, 1, 4, 5]
 
 
 def test_events_are_read_in_order_after_a_place_and_of_a_job_or_a_run(store: SqliteStore) -> None:
@@ -285,7 +303,14 @@ def test_events_are_read_in_order_after_a_place_and_of_a_job_or_a_run(store: Sql
         events = history.events(0, 9)
         assert [event.seq for event in events] == [1, 2, 3, 4]
         assert events[3] == Event(
-            4, NOW, "me", "run.running", "job", run.id, {"run": {"state": "RUNNING", "attempt": 1}}
+            4,
+            4,
+            NOW,
+            "me",
+            "run.running",
+            "job",
+            run.id,
+            {"run": {"state": "RUNNING", "attempt": 1}, "prev": 0},
         )
         assert history.events(1, 2) == events[1:3]
         assert history.events(4, 9) == []

@@ -17,7 +17,7 @@ from taskd.core.run import Outcome, Result, RunId, RunState
 from taskd.core.settling import settle
 from taskd.core.turn import RunChange
 from taskd.errors import StoreUnusable
-from taskd.stores.chain import link
+from taskd.stores.blocks import link
 from taskd.stores.journal import KEYS
 from taskd.stores.rebuild import rebuild
 from taskd.stores.sqlite import SqliteStore
@@ -25,6 +25,7 @@ from taskd.stores.verify import verify
 from tests.stores.records import NOW, a_job, a_run, new, written
 
 RUN = RunId("019ca960-bc53-7000-8000-000000000001")
+A_CUT = '[[["taskd","journal.cut",null,null,{}]],7]'
 OTHER = RunId("019ca960-bc53-7000-8000-000000000002")
 
 
@@ -161,25 +162,31 @@ def test_a_row_that_was_changed_added_or_removed_is_named(
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
-        ("UPDATE events SET actor = 'x' WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET at = at + 1 WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET kind = 'run.x' WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET job = NULL WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET run = 'x' WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET data = '{}' WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET hash = x'00' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE journal SET at = at + 1 WHERE seq = 3", "event 3 was changed"),
         (
-            "UPDATE events SET job = 'job.a', kind = '' WHERE seq = 1",  # the same text, cut anew
-            "event 1 was changed",
+            "UPDATE journal SET told = replace(told, '\"t\"', '\"x\"') WHERE seq = 3",
+            "event 3 was changed",
         ),
-        ("UPDATE events SET data = '[' WHERE seq = 3", "event 3 was changed"),
-        ("UPDATE events SET data = '[]' WHERE seq = 3", "event 3 was changed"),
-        ("DELETE FROM events WHERE seq = 3", "event 3 is missing"),
-        ("DELETE FROM events WHERE seq IN (3, 4)", "events 3 to 4 are missing"),
-        ("DELETE FROM events WHERE seq <= 3", "events 1 to 3 are missing"),
-        ("UPDATE events SET seq = 100 WHERE seq = 8", "events 8 to 99 are missing"),
-        ("UPDATE events SET kind = 'journal.cut' WHERE seq = 8", "where the journal begins"),
-        ("DELETE FROM events WHERE seq > 6", "job s2"),  # a shorter chain, and the tables tell
+        ("UPDATE journal SET told = told || ' ' WHERE seq = 3", "event 3 was changed"),
+        (
+            "UPDATE journal SET told = replace(told, '3]', '2]') WHERE seq = 3",
+            "event 3 was changed",
+        ),
+        ("UPDATE journal SET hash = x'00' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE journal SET told = '[' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE journal SET told = '[[],3]' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE journal SET told = '3 0 x' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE journal SET told = '[[[1,2,3,4,5]],3]' WHERE seq = 3", "event 3 was changed"),
+        ("UPDATE journal SET at = 0 WHERE seq = 4", "one of the events 4 to 5 was changed"),
+        ("DELETE FROM journal WHERE seq = 3", "event 3 is missing"),
+        ("DELETE FROM journal WHERE seq IN (3, 4)", "events 3 to 5 are missing"),
+        ("DELETE FROM journal WHERE seq <= 3", "events 1 to 3 are missing"),
+        ("UPDATE journal SET seq = 100 WHERE seq = 7", "events 7 to 99 are missing"),
+        (
+            f"UPDATE journal SET told = '{A_CUT}' WHERE seq = 7",
+            "where the journal begins",
+        ),
+        ("DELETE FROM journal WHERE seq > 6", "job s2"),  # a shorter chain, and the tables tell
     ],
 )
 def test_an_event_that_was_changed_or_removed_is_named(
@@ -193,9 +200,9 @@ def test_an_event_that_was_changed_or_removed_is_named(
 def test_two_events_that_changed_places_are_named(path: Path) -> None:
     meddle(
         path,
-        "UPDATE events SET seq = -1 WHERE seq = 3",
-        "UPDATE events SET seq = 3 WHERE seq = 5",
-        "UPDATE events SET seq = 5 WHERE seq = -1",
+        "UPDATE journal SET seq = -1 WHERE seq = 3",
+        "UPDATE journal SET seq = 3 WHERE seq = 6",
+        "UPDATE journal SET seq = 6 WHERE seq = -1",
     )
     findings = verify(path).findings
     assert findings[0] == "event 3 was changed: its hash does not fit"
@@ -204,7 +211,7 @@ def test_two_events_that_changed_places_are_named(path: Path) -> None:
 def test_a_journal_that_does_not_hold_together_is_not_rebuilt_from(
     path: Path, tmp_path: Path
 ) -> None:
-    meddle(path, "UPDATE events SET actor = 'x' WHERE seq = 3")
+    meddle(path, "UPDATE journal SET at = 0 WHERE seq = 3")
     with pytest.raises(StoreUnusable, match="event 3 was changed"):
         rebuild(path, tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
@@ -232,7 +239,7 @@ def test_a_rebuilt_store_has_the_same_rows_and_goes_on(path: Path, tmp_path: Pat
 def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
     with closing(sqlite3.connect(path)) as db:
         return {
-            table: db.execute(f"SELECT * FROM {table}").fetchall() for table in (*KEYS, "events")
+            table: db.execute(f"SELECT * FROM {table}").fetchall() for table in (*KEYS, "journal")
         }
 
 
@@ -334,25 +341,13 @@ def test_attempts_are_told_however_many_a_commit_ends_of_a_run_or_of_one_it_does
 
 # -- the chain -----------------------------------------------------------------------------------
 
-short = st.text("a1 -:", max_size=2)
-events = st.tuples(
-    st.integers(0, 11),
-    st.integers(0, 11),
-    short,
-    short,
-    st.none() | short,
-    st.none() | short,
-    short,
-)
+blocks = st.tuples(st.integers(0, 11), st.integers(0, 11), st.text("1 -[", max_size=3))
 
 
-@given(one=events, other=events)
-def test_two_events_have_one_hash_only_when_they_are_one(
-    one: tuple[int, int, str, str, str | None, str | None, str],
-    other: tuple[int, int, str, str, str | None, str | None, str],
+@given(one=blocks, other=blocks)
+def test_two_blocks_have_one_hash_only_when_they_are_one(
+    one: tuple[int, int, str], other: tuple[int, int, str]
 ) -> None:
-    moved = (*one[:4], one[5], one[4], one[6])
-    shifted = (*one[:2], one[2][:1], one[2][1:] + one[3], *one[4:])
-    for event in (other, moved, shifted, (*one[:4], None, one[4], one[6])):
-        assert (link(bytes(32), *one) == link(bytes(32), *event)) == (one == event)
+    for block in (other, (one[1], one[0], one[2]), (*one[:2], f" {one[2]}")):
+        assert (link(bytes(32), *one) == link(bytes(32), *block)) == (one == block)
     assert link(bytes(32), *one) != link(b"1" * 32, *one)

@@ -115,7 +115,7 @@ from tests.stores.records import a_run, new
 store = SqliteStore(Path(sys.argv[1]))
 reader = sqlite3.connect(sys.argv[1])
 if sys.argv[2] == "killed":
-    reader.execute("SELECT count(*) FROM events").fetchall()  # so that the log outlives the writer
+    reader.execute("SELECT count(*) FROM journal").fetchall()  # so that the log outlives the writer
 print("ready", flush=True)
 sys.stdin.readline()
 changes = new(a_run())

@@ -16,6 +16,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+EVENTS = (
+    "SELECT seq + key AS seq, value ->> 1 AS kind, value ->> 3 AS run "
+    "FROM journal, json_each(told, '$[0]') ORDER BY seq + key"
+)
 FINAL = {"SUCCEEDED", "FAILED", "DEAD", "CANCELLED", "SKIPPED"}
 
 
@@ -129,7 +133,7 @@ class Store:
                 runs={row["id"]: row for row in rows("SELECT * FROM runs")},
                 attempts={(r["run"], r["number"]): r for r in rows("SELECT * FROM attempts")},
                 skips=rows("SELECT * FROM skips"),
-                events=rows("SELECT seq, kind, run FROM events ORDER BY seq"),
+                events=rows(EVENTS),
                 integrity=str(db.execute("PRAGMA integrity_check").fetchone()[0]),
             )
 

@@ -236,8 +236,8 @@ def miscount(scene: Scene) -> None:
 
 def move_a_final_run(scene: Scene) -> None:
     scene.sql(
-        "INSERT INTO events (at, actor, kind, job, run, data, hash) "
-        "VALUES (1, '', 'run.failed', 'tick', ?, '', x'')",
+        "INSERT INTO journal (at, told, hash) "
+        "VALUES (1, json_array(json_array(json_array('', 'run.failed', 'tick', ?, '')), 1), x'')",
         scene.run_of("tick"),
     )
 

@@ -112,7 +112,7 @@ def pages_of_history(well: Path) -> Iterator[int]:
     """The pages that new work does not come by: the oldest of the journal."""
     with closing(sqlite3.connect(well)) as db:
         query = (
-            "SELECT pageno FROM dbstat WHERE name = 'events' AND pagetype = 'leaf' ORDER BY path"
+            "SELECT pageno FROM dbstat WHERE name = 'journal' AND pagetype = 'leaf' ORDER BY path"
         )
         try:
             yield from (page for (page,) in db.execute(query))

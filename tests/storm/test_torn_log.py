@@ -53,7 +53,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def journal(store: Path) -> Rows:
     with closing(sqlite3.connect(store)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return db.execute("SELECT * FROM events ORDER BY seq").fetchall()
+        return db.execute("SELECT * FROM journal ORDER BY seq").fetchall()
 
 
 def opened(killed: Path, scratch: Path, length: int) -> Rows:

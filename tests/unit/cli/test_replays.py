@@ -45,10 +45,9 @@ def test_a_decision_that_was_meddled_with_differs(
 ) -> None:
     with closing(sqlite3.connect(store)) as db, db:
         db.execute(
-            "UPDATE events SET data = json_set(data, '$.run.scheduled_at', "
-            "json_extract(data, '$.run.scheduled_at') + 1) "
-            "WHERE seq = "
-            "(SELECT max(seq) FROM events WHERE json_extract(data, '$.run.id') IS NOT NULL)"
+            "UPDATE journal SET told = json_set(told, '$[0][0][4].run.scheduled_at', "
+            "told ->> '$[0][0][4].run.scheduled_at' + 1) WHERE seq = "
+            "(SELECT max(seq) FROM journal WHERE told ->> '$[0][0][4].run.id' IS NOT NULL)"
         )
     assert show_replay(store, "tick", None, json=False) is Exit.FAILED
     assert "DIFFERS" in capsys.readouterr().out
