@@ -40,6 +40,7 @@ class Backlog:
         self._lines: defaultdict[JobName, list[Entry]] = defaultdict(list)
         self._offered: defaultdict[JobName, set[Entry]] = defaultdict(set)
         self._instances: Counter[JobName] = Counter()
+        self._windows: dict[RunId, Window] = {}
         self._jobs_of: dict[RunId, JobName | None] = {}
         self._running_suspects: set[RunId] = set()
 
@@ -54,16 +55,18 @@ class Backlog:
         if run.state is RunState.QUEUED:
             return self._queue(run)
         window = self.pending if run.job is None else self._due_jobs
-        return window.offer(microseconds(run.due_at), run.id)
+        return self._offer(window, microseconds(run.due_at), run.id)
 
     def refill(self, pending: Page | None, queued: Page | None) -> None:
         """Take the lowest tasks of the store into the windows."""
         if pending is not None:
             due = ((microseconds(run.due_at), run.id) for run in pending.runs)
             self.pending.refill(due, complete=pending.complete)
+            self._windows |= {run.id: self.pending for run in pending.runs}
         if queued is not None:
             ranked = ((run.rank, run.id) for run in queued.runs)
             self.queued.refill(ranked, complete=queued.complete)
+            self._windows |= {run.id: self.queued for run in queued.runs}
 
     def next_due(self) -> Entry | None:
         """Return the run that is to be queued next; its key is the instant in microseconds."""
@@ -82,9 +85,9 @@ class Backlog:
         wanted = set(line if free >= len(line) else line[: int(free)])
         offered = self._offered.pop(job, set[Entry]())
         for entry in offered - wanted:
-            self._ready.discard(entry.run)
+            self._withdraw(entry.run)
         for entry in wanted - offered:
-            self._ready.offer(*entry)
+            self._offer(self._ready, *entry)
         if wanted:
             self._offered[job] = wanted
 
@@ -103,18 +106,29 @@ class Backlog:
     def _queue(self, run: Run) -> list[RunId]:
         if run.crashes:
             self._jobs_of[run.id] = run.job
-            return self._suspects.offer(run.rank, run.id)
+            return self._offer(self._suspects, run.rank, run.id)
         if run.job is None:
-            return self.queued.offer(run.rank, run.id)
+            return self._offer(self.queued, run.rank, run.id)
         if self._limit(run.job) == inf:
-            return self._ready.offer(run.rank, run.id)
+            return self._offer(self._ready, run.rank, run.id)
         insort(self._lines[run.job], Entry(run.rank, run.id))
         self.rebalance(run.job)
         return []
 
+    def _offer(self, window: Window, key: int, run: RunId) -> list[RunId]:
+        fallen = window.offer(key, run)
+        self._windows[run] = window
+        for other in fallen:
+            del self._windows[other]
+        return fallen
+
+    def _withdraw(self, run: RunId) -> None:
+        window = self._windows.pop(run, None)
+        if window is not None:
+            window.discard(run)
+
     def _remove(self, run: Run) -> None:
-        for window in (self.pending, self.queued, self._due_jobs, self._suspects, self._ready):
-            window.discard(run.id)
+        self._withdraw(run.id)
         self._jobs_of.pop(run.id, None)
         self._running_suspects.discard(run.id)
         was_running = run.id in self.running

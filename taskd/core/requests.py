@@ -144,13 +144,15 @@ def add(ledger: Ledger, request: Added, now: datetime) -> tuple[JobRecord, ...]:
     for task in request.tasks:
         if task.id in ledger.runs:
             continue  # asked again, since nobody knows whether the first commit was done
+        is_due = task.due_at <= now
         run = Run(
             id=task.id,
             job=None,
             origin=Origin.SCHEDULE,
-            state=RunState.PENDING,
+            state=RunState.QUEUED if is_due else RunState.PENDING,
             scheduled_at=task.due_at,
             due_at=task.due_at,
+            queued_at=now if is_due else None,
             priority=task.priority,
             call=task.call,
             failure=task.failure,

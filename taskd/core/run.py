@@ -220,8 +220,7 @@ def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:
     Raises:
         IllegalTransition: The table has no such edge.
     """
-    if state not in TRANSITIONS[run.state]:
-        raise IllegalTransition(run.id, run.state, state)
+    _check_edge(run, state)
     if state is RunState.QUEUED:
         return replace(
             run,
@@ -237,12 +236,30 @@ def move(run: Run, state: RunState, now: datetime, *, reason: str = "") -> Run:
     return replace(run, state=state)
 
 
+def succeed(run: Run, now: datetime, result: Result | None) -> Run:
+    """Return `run` as SUCCEEDED with what its attempt returned.
+
+    Raises:
+        IllegalTransition: It does not run.
+    """
+    _check_edge(run, RunState.SUCCEEDED)
+    return replace(
+        run, state=RunState.SUCCEEDED, finished_at=now, reason="", result=result, error=None
+    )
+
+
 def start(
     run: Run, now: datetime, *, node: str, pid: int, fence: int = 0, max_attempts: int = 1
 ) -> Run:
-    """Return `run` as RUNNING its next attempt on `node` in process `pid`."""
+    """Return `run` as RUNNING its next attempt on `node` in process `pid`.
+
+    Raises:
+        IllegalTransition: It does not wait for its start.
+    """
+    _check_edge(run, RunState.RUNNING)
     return replace(
-        move(run, RunState.RUNNING, now),
+        run,
+        state=RunState.RUNNING,
         first_started_at=run.first_started_at or now,
         started_at=now,
         attempt=run.attempt + 1,
@@ -251,3 +268,8 @@ def start(
         node=node,
         pid=pid,
     )
+
+
+def _check_edge(run: Run, state: RunState) -> None:
+    if state not in TRANSITIONS[run.state]:
+        raise IllegalTransition(run.id, run.state, state)

@@ -9,7 +9,7 @@ from typing import Final
 from taskd.core.duration import format_duration
 from taskd.core.messages import AttemptFinished
 from taskd.core.retry import FailurePolicy, OnCrash
-from taskd.core.run import Attempt, Outcome, Run, RunError, RunState, move
+from taskd.core.run import Attempt, Outcome, Run, RunError, RunState, move, succeed
 from taskd.core.value import replace
 
 CUT_SHORT: Final = "it was cut short by a shutdown, and may not be attempted twice"
@@ -44,8 +44,7 @@ def settle(
     )
     match outcome:
         case Outcome.SUCCEEDED:
-            done = move(run, RunState.SUCCEEDED, at)
-            return replace(done, result=ended.result, error=None), attempt
+            return succeed(run, at, ended.result), attempt
         case Outcome.CANCELLED:
             reason = ended.reason or run.reason
             return replace(
