@@ -25,6 +25,7 @@ T = TypeVar("T")
 TEXT_LIMIT = 64 * 1024  # characters of an error's text; a recursion's million lines help nobody
 RESULT_LIMIT = 16 * 1024 * 1024  # characters; it is written to the run's row and to the journal
 NO_CATEGORIES: Mapping[str, str] = MappingProxyType({})
+NOTHING = Result("null")  # what most callables return
 HEADROOM = 200  # levels of nesting left to those who read a result back from a deeper stack
 
 
@@ -78,13 +79,23 @@ def perform(
     try:
         call = local_call(start, objects)
         code.remember(start.call)
+    except BaseException as raised:  # noqa: BLE001 - an import runs the user's code
+        return raised_end(start.run, raised, objects, categories)
+    return called(start.run, call, objects, categories)
+
+
+def called(
+    run: Run, call: LocalCall, objects: Objects | None, categories: Mapping[str, str]
+) -> End:
+    """Call what was found for a run and return how that ended; see `perform`."""
+    try:
         refuse_stopped()
         value = call.function(*call.args, **call.kwargs)
     # The attempt boundary: whatever a job raises, SystemExit and KeyboardInterrupt too, ends this
     # attempt alone and not the worker thread.
     except BaseException as raised:  # noqa: BLE001
-        return raised_end(start.run, raised, objects, categories)
-    return returned_end(start.run, value, objects)
+        return raised_end(run, raised, objects, categories)
+    return returned_end(run, value, objects)
 
 
 def refuse_stopped() -> None:
@@ -177,6 +188,8 @@ def resolve(target: str) -> Callable[..., object]:
 
 def describe_result(value: object) -> Result:
     """Return `value` as JSON text, or the text of its repr where it is not JSON or too much."""
+    if value is None:
+        return NOTHING
     try:
         text = _json(value)
     # A dict of the user's own class may raise anything.

@@ -18,6 +18,23 @@ from taskd.executors.progress import Gauge
 CHECKPOINT_LIMIT: Final = 1024 * 1024  # characters of JSON; it is in the run's row and the journal
 
 
+class Flag:
+    """A flag that nobody waits for: an Event would cost each attempt a lock and a condition."""
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Set it, from any thread."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether it was set."""
+        return self._is_set
+
+
 class RunContext:
     """One attempt under way, as its callable sees it.
 
@@ -38,7 +55,7 @@ class RunContext:
         self.run = start.run
         self.scope = start.run.job or start.call.target
         self.checkpoint = start.run.checkpoint
-        self.cancel = threading.Event()
+        self.cancel = Flag()
         self.stop = stop
         self.ask = ask
         self.output = output

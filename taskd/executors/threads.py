@@ -5,16 +5,18 @@ from __future__ import annotations
 import ctypes
 import inspect
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from queue import SimpleQueue
+from types import FunctionType
 from typing import Final
 
 from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.crashpoints import crash_point
 from taskd.errors import Interrupted
-from taskd.executors.call import End, local_call, perform, raised_end
+from taskd.executors.call import End, called, local_call, raised_end
 from taskd.executors.current_run import CONTEXT, RunContext
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.reports import Reports
@@ -97,7 +99,7 @@ class Threads:
         self._code = code
         self._hand_over = hand_over
         self._work: SimpleQueue[Attempt | None] = SimpleQueue()
-        self._idle = threading.Semaphore(0)
+        self._idle: deque[None] = deque()  # one for each idle thread; its verbs take no lock
         self._running: dict[RunId, Attempt] = {}
         self._leaks = threading.Lock()
         self.leaked = 0
@@ -108,7 +110,9 @@ class Threads:
         Raises:
             RuntimeError: The machine gives no thread; nothing was begun.
         """
-        if not self._idle.acquire(blocking=False):
+        try:
+            self._idle.pop()
+        except IndexError:
             threading.Thread(target=self._serve, name="taskd-worker", daemon=True).start()
         attempt = Attempt(start, self._reports.begin(start))
         self._running[start.run.id] = attempt
@@ -150,7 +154,7 @@ class Threads:
                     self.leaked -= 1
             else:
                 # The slot is free for the loop once this is committed: be ready before it is told.
-                self._idle.release()
+                self._idle.append(None)
             if end is not None:
                 self._reports.end(attempt.context, end.with_stack(attempt.stack))
             if attempt.is_given_up:
@@ -174,24 +178,24 @@ class Threads:
 
     def _perform(self, attempt: Attempt) -> End | None:
         reports, start = self._reports, attempt.start
-        is_async = start.execution.executor is None and _is_async(start, reports, self._code)
-        if is_async and self._hand_over(start, attempt.context):
+        objects, categories = reports.objects, reports.categories
+        try:
+            call = local_call(start, objects)
+            self._code.remember(start.call)
+        # The attempt boundary: an import runs the user's code.
+        except BaseException as raised:  # noqa: BLE001
+            return raised_end(start.run, raised, objects, categories)
+        is_unnamed = start.execution.executor is None
+        if is_unnamed and is_async(call.function) and self._hand_over(start, attempt.context):
             return None
-        return perform(start, reports.objects, self._code, reports.categories)
-
-
-def _is_async(start: Start, reports: Reports, code: LoadedCode) -> bool:
-    try:
-        function = local_call(start, reports.objects).function
-        code.remember(start.call)
-    # It will be raised again, where it is told.
-    except Exception:  # noqa: BLE001
-        return False
-    return is_async(function)
+        return called(start.run, call, objects, categories)
 
 
 def is_async(function: object) -> bool:
     """Return whether calling it makes a coroutine."""
+    if type(function) is FunctionType and not function.__code__.co_flags & inspect.CO_COROUTINE:
+        # A plain function, unless it was marked (`inspect.markcoroutinefunction`).
+        return bool(function.__dict__) and inspect.iscoroutinefunction(function)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         type(function).__call__
     )

@@ -11,7 +11,7 @@ from taskd.core.job import JobName
 from taskd.core.record import JobState
 from taskd.core.run import RunId
 from taskd.core.turn import Changes, JobChange, Mark, RunChange
-from taskd.stores.layout import Row, Values
+from taskd.stores.layout import Values
 from taskd.stores.rows import (
     MARK_COLUMNS,
     RECEIPT_COLUMNS,
@@ -22,7 +22,7 @@ from taskd.stores.rows import (
     receipt_row,
     skip_row,
 )
-from taskd.stores.run_rows import ATTEMPT_COLUMNS, attempt_row
+from taskd.stores.run_rows import attempt_values
 
 TASKD: Final = "taskd"
 """The actor of what nobody asked for."""
@@ -70,21 +70,8 @@ def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told
             told[name] = moved
         else:
             yield job.actor, kind, name, None, {"job": moved}
-    ended = [(attempt.run, attempt.outcome, attempt_row(attempt)) for attempt in changes.attempts]
-    with_run: dict[RunId, Row] = {run: row for run, _, row in ended if run in changes.runs}
     marks = dict(changes.marks)
-    for change in changes.runs.values():
-        run = change.after
-        kind, data = _run_event(change, deltas[run.id], marks)
-        if run.id in with_run:
-            data["attempt"] = dict(zip(ATTEMPT_COLUMNS, with_run[run.id], strict=True))
-        if run.job in told:
-            data["job"] = told.pop(run.job)
-        yield change.actor, kind, run.job, run.id, data
-    for run_id, outcome, row in ended:
-        if with_run.get(run_id) is not row:
-            data = {"attempt": dict(zip(ATTEMPT_COLUMNS, row, strict=True))}
-            yield TASKD, f"attempt.{outcome.lower()}", None, run_id, data
+    yield from _run_events(changes, deltas, told, marks)
     for skip in changes.skips.values():
         data = {"skip": dict(zip(SKIP_COLUMNS, skip_row(skip), strict=True))}
         if skip.job in told:
@@ -95,6 +82,28 @@ def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told
     yield from _kept_rows(changes)
     for name, moved in told.items():
         yield changes.jobs[name].actor, "job.advanced", name, None, {"job": moved}
+
+
+def _run_events(
+    changes: Changes,
+    deltas: Mapping[RunId, Values],
+    told: dict[JobName, Values],
+    marks: dict[MarkKey, Mark],
+) -> Iterator[Told]:
+    """Yield the events of runs and attempts; what they tell of jobs and marks is taken out."""
+    with_run = {each.run: each for each in changes.attempts if each.run in changes.runs}
+    for change in changes.runs.values():
+        run = change.after
+        kind, data = _run_event(change, deltas[run.id], marks)
+        if run.id in with_run:
+            data["attempt"] = attempt_values(with_run[run.id])
+        if run.job in told:
+            data["job"] = told.pop(run.job)
+        yield change.actor, kind, run.job, run.id, data
+    for attempt in changes.attempts:
+        if with_run.get(attempt.run) is not attempt:
+            data = {"attempt": attempt_values(attempt)}
+            yield TASKD, f"attempt.{attempt.outcome.lower()}", None, attempt.run, data
 
 
 def _run_event(change: RunChange, delta: Values, marks: dict[MarkKey, Mark]) -> tuple[str, Values]:

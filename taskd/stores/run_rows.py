@@ -22,7 +22,7 @@ from taskd.core.run import (
     microseconds,
 )
 from taskd.stores.definitions import call_from, call_values, failure_from, failure_values
-from taskd.stores.layout import Column, Layout, Row
+from taskd.stores.layout import Column, Layout, Row, Values
 from taskd.stores.rows import Columns, instant, maybe_instant, stored_instant, to_text
 
 STATES: Final = {state.value: state for state in RunState}
@@ -82,38 +82,20 @@ def run_from(row: Iterable[Any]) -> Run:
         unique_key, retry_of, dismissed_at, event,
     ) = row  # fmt: skip
     return Run(
-        id=RunId(id_),
-        job=job,
-        origin=ORIGINS[origin],
-        state=STATES[state],
-        scheduled_at=instant(scheduled_at),
-        due_at=instant(due_at),
-        priority=priority,
+        id=RunId(id_), job=job, origin=ORIGINS[origin], state=STATES[state],
+        scheduled_at=instant(scheduled_at), due_at=instant(due_at), priority=priority,
         call=None if call is None else call_from(json.loads(call)),
         failure=None if failure is None else failure_from(json.loads(failure)),
-        queued_at=maybe_instant(queued_at),
-        first_started_at=maybe_instant(first_started_at),
-        started_at=maybe_instant(started_at),
-        finished_at=maybe_instant(finished_at),
-        attempt=attempt,
-        max_attempts=max_attempts,
-        failures=failures,
-        crashes=crashes,
-        fence=fence,
-        stopping=bool(stopping),
-        timed_out=bool(timed_out),
-        abandoned=bool(abandoned),
-        reason=reason,
+        queued_at=maybe_instant(queued_at), first_started_at=maybe_instant(first_started_at),
+        started_at=maybe_instant(started_at), finished_at=maybe_instant(finished_at),
+        attempt=attempt, max_attempts=max_attempts, failures=failures, crashes=crashes,
+        fence=fence, stopping=bool(stopping), timed_out=bool(timed_out),
+        abandoned=bool(abandoned), reason=reason,
         result=None if result is None else Result(result, bool(result_repr)),
-        error=_error_from(error),
-        node=node,
-        pid=pid,
-        checkpoint=checkpoint,
-        unique_key=unique_key,
-        retry_of=retry_of,
-        dismissed_at=maybe_instant(dismissed_at),
+        error=_error_from(error), node=node, pid=pid, checkpoint=checkpoint,
+        unique_key=unique_key, retry_of=retry_of, dismissed_at=maybe_instant(dismissed_at),
         event=event,
-    )
+    )  # fmt: skip
 
 
 def _failure(policy: FailurePolicy | None) -> str | None:
@@ -164,6 +146,12 @@ def attempt_row(attempt: Attempt) -> Row:
         attempt.usage.exit_status,
         attempt.usage.signal,
     )
+
+
+def attempt_values(attempt: Attempt) -> Values:
+    """Return the columns of an attempt that are not NULL, by name."""
+    columns = zip(ATTEMPT_COLUMNS, attempt_row(attempt), strict=True)
+    return {column: value for column, value in columns if value is not None}
 
 
 def attempt_from(row: Columns) -> Attempt:

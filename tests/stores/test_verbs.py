@@ -16,6 +16,7 @@ from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
 from taskd.core.turn import JobChange, RunChange
 from taskd.errors import StoreRefused
 from taskd.stores.events import Event
+from taskd.stores.run_rows import ATTEMPT_COLUMNS
 from taskd.stores.sqlite import SqliteStore
 from tests.stores.conftest import KINDS
 from tests.stores.records import (
@@ -203,7 +204,10 @@ def fold(store: SqliteStore) -> Rows:
             made["runs"].setdefault(event.run, {**defaults}).update(told.get("run", {}))
             made["runs"][event.run]["event"] = event.commit
         if "attempt" in told:
-            made["attempts"][event.run, told["attempt"]["number"]] = told["attempt"]
+            made["attempts"][event.run, told["attempt"]["number"]] = {
+                **dict.fromkeys(ATTEMPT_COLUMNS),
+                **told["attempt"],
+            }
         if "skip" in told:
             made["skips"][event.job, told["skip"]["first_at"]] = told["skip"]
     return {table: sorted(rows.values(), key=partial(key, table)) for table, rows in made.items()}
