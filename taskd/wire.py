@@ -1,23 +1,20 @@
-"""HTTP/1.1 (RFC 9112) over a Unix socket from the caller's end, as far as the daemon speaks it.
+"""HTTP/1.1 over a Unix socket from the caller's end; h11 knows the protocol, this the socket.
 
-The standard library's http.client would do. But it imports e-mail and TLS, which takes as long as
-all else that is the client's (15 ms of CPU time), and every verb would pay for that.
+The standard library's http.client imports e-mail and TLS, which takes longer than all else that a
+verb needs; h11 is the protocol alone.
 """
 
 from __future__ import annotations
 
-import re
 import select
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-LONGEST_LINE: Final = 64 * 1024  # bytes of a line of a head
-MOST_HEADERS: Final = 100
-STATUS: Final = re.compile("[1-5][0-9][0-9](?: |$)")
-DECIMAL: Final = re.compile("[0-9]{1,12}")
-HEXADECIMAL: Final = re.compile("[0-9A-Fa-f]{1,8}")
+import h11
+
+PIECE: Final = 64 * 1024  # bytes that are received at once
 
 
 class Garbled(ConnectionError):
@@ -33,8 +30,7 @@ class Connection:
 
     def __init__(self, path: Path, timeout_s: float | None) -> None:
         self.path = path
-        self.can_go_on = False
-        """Whether the last answer was read whole, and the daemon takes another request."""
+        self._http = h11.Connection(h11.CLIENT)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(timeout_s)
         try:
@@ -42,7 +38,11 @@ class Connection:
         except OSError:
             self._socket.close()
             raise
-        self._received = self._socket.makefile("rb")
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether the last answer was read whole, and the daemon takes another request."""
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     def is_quiet(self) -> bool:
         """Return whether the daemon has neither hung up nor said anything unasked."""
@@ -54,34 +54,26 @@ class Connection:
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> None:
         """Send a request. Raises ValueError for what cannot stand in one."""
-        if " " in target:
-            raise ValueError(f"a target has no spaces: {target!r}")
-        lines = [f"{method} {target} HTTP/1.1", "Host: taskd"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if self.can_go_on:
+            self._http.start_next_cycle()
+        sized = {"Host": "taskd", **headers}
         if body:
-            lines.append(f"Content-Length: {len(body)}")
-        for line in lines:
-            if not (line.isascii() and line.isprintable()):
-                raise ValueError(f"a request is printable ASCII: {line!r}")
-        self.can_go_on = False
-        self._socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+            sized["Content-Length"] = str(len(body))
+        try:
+            request = h11.Request(method=method, target=target, headers=list(sized.items()))
+        except (h11.LocalProtocolError, UnicodeEncodeError) as error:
+            raise ValueError(f"{target!r} with {dict(headers)!r} is no request: {error}") from error
+        parts = (request, h11.Data(data=body), h11.EndOfMessage())
+        self._socket.sendall(b"".join(self._http.send(part) or b"" for part in parts))
 
     def status(self) -> int:
         """Read the head of the answer and return its status."""
-        status = 100
-        while 100 <= status < 200:  # an interim answer is not the answer
-            version, _, rest = self._line().partition(" ")
-            if not (version.startswith("HTTP/1.") and STATUS.match(rest)):
-                raise Garbled("what came back is not HTTP")
-            status, headers = int(rest[:3]), self._headers()
-        length = headers.get("content-length")
-        if length is not None and not DECIMAL.fullmatch(length):
-            raise Garbled("the answer has no proper length")
-        self._length = None if length is None else int(length)
-        self._is_chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        is_last = headers.get("connection", "").lower() == "close" or version == "HTTP/1.0"
-        self._goes_on = not is_last and (self._is_chunked or self._length is not None)
-        return status
+        event = self._next()
+        while isinstance(event, h11.InformationalResponse):
+            event = self._next()
+        if not isinstance(event, h11.Response):
+            raise Garbled("the answer broke off")
+        return event.status_code
 
     def body(self) -> bytes:
         """Read the body of the answer, whole."""
@@ -98,48 +90,19 @@ class Connection:
 
     def close(self) -> None:
         """Hang up."""
-        self.can_go_on = False
-        self._received.close()
+        self._http.send_failed()
         self._socket.close()
-
-    def _headers(self) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        while line := self._line():
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
-            if len(headers) > MOST_HEADERS:
-                raise Garbled("the answer has too many headers")
-        return headers
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield the body as it comes."""
-        if self._is_chunked:
-            while size := self._chunk_size():
-                yield self._exactly(size)
-                self._line()
-            while self._line():
-                pass  # trailers
-        elif self._length is not None:
-            yield self._exactly(self._length)
-        else:
-            yield self._received.read()
-        self.can_go_on = self._goes_on
+        while isinstance(event := self._next(), h11.Data):
+            yield event.data
 
-    def _chunk_size(self) -> int:
-        digits = self._line().partition(";")[0].strip()
-        if not HEXADECIMAL.fullmatch(digits):
-            raise Garbled("the answer's chunks have no proper length")
-        return int(digits, 16)
-
-    def _exactly(self, size: int) -> bytes:
-        data = self._received.read(size)
-        if len(data) < size:
-            raise Garbled("the answer broke off")
-        return data
-
-    def _line(self) -> str:
-        """Read a line of a head."""
-        line = self._received.readline(LONGEST_LINE)
-        if not line.endswith(b"\n"):
-            raise Garbled("the answer broke off")
-        return line.decode("latin-1").rstrip("\r\n")
+    def _next(self) -> object:
+        """Return what the daemon says next: an event of h11."""
+        try:
+            while (event := self._http.next_event()) is h11.NEED_DATA:
+                self._http.receive_data(self._socket.recv(PIECE))
+        except h11.RemoteProtocolError as error:
+            raise Garbled(f"what came back is not an answer: {error}") from error
+        return event
