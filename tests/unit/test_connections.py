@@ -85,6 +85,7 @@ def test_a_connection_serves_one_request_by_default(path: Path) -> None:
     assert not first.can_go_on
     second = connections.take(PATIENCE_S)
     assert second is not first
+    ask(second)
     second.close()
 
 
