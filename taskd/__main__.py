@@ -8,9 +8,14 @@ import sys
 def main() -> None:
     """Run the command line of this process and exit with its status."""
     try:
-        from taskd.cli import main as run
+        if sys.argv[1:2] == ["__complete"]:
+            from taskd.completing import complete
 
-        status = run()
+            status = complete(sys.argv[2:])
+        else:
+            from taskd.cli import main as run
+
+            status = run()
     except KeyboardInterrupt:
         # Ctrl-C may come while the commands are still being imported.
         status = 130

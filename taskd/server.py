@@ -66,6 +66,7 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("POST", "/v1/pause", api.pause_all, HTTPStatus.OK),
     ("POST", "/v1/resume", api.resume_all, HTTPStatus.OK),
     ("GET", "/v1/export", api.export, HTTPStatus.OK),
+    ("GET", "/v1/names", api.names, HTTPStatus.OK),
     ("GET", "/v1/next", api.next_due, HTTPStatus.OK),
     ("GET", "/v1/ps", api.ps, HTTPStatus.OK),
     ("GET", "/v1/top", api.top, HTTPStatus.OK),

@@ -108,14 +108,10 @@ class Contestant(Crashable):
                     "status": Watched([*TASKD, "status"], against=TABLE),
                     "ping": Watched([*TASKD, "ping"], against=MINIMAL),
                     "help": Watched([*TASKD, "--help"], against=[*MINIMAL, "--help"]),
-                    "completion": Watched(
-                        [*TASKD],
-                        environ={"_TASKD_COMPLETE": "complete_bash", "COMP_WORDS": "taskd status ",
-                                 "COMP_CWORD": "2"},
-                    ),
+                    "completion": Watched([*TASKD, "__complete", "status", "jobs"]),
                 },
                 {"TASKD_SOCKET": str(self._home / "s")},
-            )  # fmt: skip
+            )
         (self._home / "taskd.db").unlink()
         with self._serving(_yearly(many)):
             more = side_by_side(

@@ -16,7 +16,20 @@ from taskd.api.defining import (
 from taskd.api.exporting import export
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
 from taskd.api.output import following, follows, logs
-from taskd.api.reading import dead, job, jobs, next_due, ping, ps, run, runs, status, wait_s, why
+from taskd.api.reading import (
+    dead,
+    job,
+    jobs,
+    names,
+    next_due,
+    ping,
+    ps,
+    run,
+    runs,
+    status,
+    wait_s,
+    why,
+)
 from taskd.api.rerunning import dismiss, retry, stop_run
 from taskd.api.top import top
 
@@ -34,6 +47,7 @@ __all__ = [
     "job",
     "jobs",
     "logs",
+    "names",
     "next_due",
     "page_of_events",
     "pause_all",

@@ -58,6 +58,11 @@ def jobs(host: Host, ask: Ask) -> list[Document]:  # noqa: ARG001
     return host.scheduler.read(read)
 
 
+def names(host: Host, ask: Ask) -> Document:  # noqa: ARG001
+    """Return the names of all jobs, for completion."""
+    return {"jobs": host.scheduler.read(lambda history: history.job_names())}
+
+
 def job(host: Host, ask: Ask) -> Document:
     """Return one job."""
 

@@ -110,12 +110,14 @@ def picture(
     parts = sections(document)
     rooms = [max(len(part.rows), 1) for part in parts]
     if height is not None:
-        # A blank and the titles of the columns stand above each part, a blank above the notes.
-        rooms = _shared(height - len(head) - len(notes) - 1 - 2 * len(parts), parts, rooms)
+        # A blank and the titles of the columns stand above each part.
+        rooms = _shared(height - len(head) - len(notes) - 2 * len(parts), parts, rooms)
+    names = (cells(row.cells[0]) for part in parts for row in part.rows)
+    least = min(max(names, default=0), width // 4)  # so that the columns of all parts begin alike
     lines = list(head)
     for part, room in zip(parts, rooms, strict=True):
         if room:
-            lines += [Text(""), *_table(part, width, room, selected)]
+            lines += [Text(""), *_table(part, width, room, selected, least)]
     if height is not None:
         lines += [Text("")] * (height - len(lines) - len(notes))
         lines = lines[: height - len(notes)]
@@ -157,13 +159,14 @@ def _shared(room: int, parts: list[Section], wanted: list[int]) -> list[int]:
     return [given[part.title] for part in parts]
 
 
-def _table(part: Section, width: int, room: int, selected: Row | None) -> list[Text]:
+def _table(part: Section, width: int, room: int, selected: Row | None, least: int) -> list[Text]:
     """A part's titles, then as many of its rows as there is room for, about the selected one."""
     titles = [part.title.upper(), *(column.title for column in part.columns[1:])]
     if not part.rows:
         return [Text(titles[0], style="bold"), Text(part.nothing, style="dim")]
-    least = [" " * _STEADY.get(column.title, 0) for column in part.columns]
-    shown, widths = layout(part.columns, [titles, least, *(row.cells for row in part.rows)], width)
+    steady = [" " * _STEADY.get(column.title, 0) for column in part.columns]
+    steady[0] = " " * least
+    shown, widths = layout(part.columns, [titles, steady, *(row.cells for row in part.rows)], width)
     at = next((at for at, row in enumerate(part.rows) if selected and row.key == selected.key), 0)
     first = max(0, min(at - room // 2, len(part.rows) - room))
     more = len(part.rows) - room
@@ -190,6 +193,7 @@ def _line(texts: Sequence[str], widths: Sequence[int], styles: Sequence[str]) ->
         line.append(shown, styles[at] if styles else "")
         if at < len(texts) - 1:
             line.append(" " * (width - cells(shown) + GAP))
+    line.highlight_regex("[█░]+", STATE_STYLES["RUNNING"])
     return line
 
 

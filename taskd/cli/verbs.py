@@ -54,6 +54,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
         "explain": Verb("offline", "Say in words when a cron expression is due."),
         "import": Verb("importing", "Print a jobs.toml made of a crontab."),
         "schema": Verb("starting", "Print the JSON Schema of jobs.toml, for editors."),
+        "completion": Verb(
+            "completion", "Print the script that completes verbs, flags, jobs and runs."
+        ),
     },
     "The store": {
         "verify": Verb("journal", "Check that the journal holds together and gives the tables."),

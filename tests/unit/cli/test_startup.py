@@ -34,7 +34,7 @@ VERBS = (
         "why",
     ),
     *("runs", "result", "error", "logs", "wait", "explain", "reload", "shutdown", "ping"),
-    *("dead", "retry", "dismiss", "events", "verify", "backup", "prune"),
+    *("dead", "retry", "dismiss", "events", "verify", "backup", "prune", "completion"),
     *("init", "schema", "import", "export"),
 )
 
