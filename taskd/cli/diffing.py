@@ -53,14 +53,14 @@ def diff(
     from taskd.cli.offline import checked, reported
 
     with reported(json=json):
-        document = _compared(checked(file), store, timedelta(days=days))
+        document = _compared(checked(file), store, days)
     if json:
         put_json(document)
     else:
         _put(document, count)
 
 
-def _compared(configuration: Configuration, url: str | None, ahead: timedelta) -> Document:
+def _compared(configuration: Configuration, url: str | None, days: int) -> Document:
     """The file beside the jobs of the store. Raises ConfigError where it would be refused."""
     from taskd.comparison import comparison
     from taskd.config.system_zone import system_zone
@@ -74,11 +74,12 @@ def _compared(configuration: Configuration, url: str | None, ahead: timedelta) -
             records,
             configuration.jobs,
             now=now,
-            until=now + ahead,
+            until=now + timedelta(days=days),
             zone=zone(configuration.settings.timezone or system_zone()),
             live=live,
         )
-    return {"file": str(configuration.path), "store": path and str(path), **compared}
+    head = {"file": str(configuration.path), "store": path and str(path), "days": days}
+    return {**head, **compared}
 
 
 def _stored_at(url: str | None, configuration: Configuration) -> Path | None:
@@ -111,30 +112,37 @@ def _stock(path: Path | None) -> Iterator[Stock]:
 def _put(document: Document, count: int) -> None:
     for kind, sign in SIGNS.items():
         for job in document[kind]:
-            _put_job(job, kind, sign, count)
+            _put_job(job, kind, sign)
+            _put_runs(job, kind, document, count)
     counts = ", ".join(f"{len(document[kind])} {kind}" for kind in (*SIGNS, "unchanged"))
     against = f"compared with {document['store']}" if document["store"] else "there is no store yet"
     talk(f"{counts}; {against}; nothing was changed")
 
 
-def _put_job(job: Document, kind: str, sign: str, count: int) -> None:
+def _put_job(job: Document, kind: str, sign: str) -> None:
     schedule = f": {job['schedule']}" if job["schedule"] and kind == "added" else ""
     put(f"{sign} {job['name']}{schedule}")
     for key, change in job["keys"].items():
         put(f"    {key}: {_told(change['before'])} -> {_told(change['after'])}")
+    if job["state"] != "active":
+        put(f"    it is {job['state']}, and stays so")
+
+
+def _put_runs(job: Document, kind: str, document: Document, count: int) -> None:
+    """The first runs that come, go or move, and how many there are in the days looked at."""
     runs = job["runs"]
-    lines = sorted([*_changes(runs)])
+    lines = sorted(_changes(runs))
     for _, line in lines[:count]:
         put(f"    {line}")
-    before, after = runs["before"], runs["after"]
     if (more := len(lines) - count) > 0:
-        put(f"    ... and {more} more like these up to {local(runs['compared_until'])}")
+        is_whole = runs["compared_until"] == document["until"]
+        end = "" if is_whole else f" up to {local(runs['compared_until'])}"
+        put(f"    ... and {more} more{end}")
+    before, after = runs["before"], runs["after"]
     words = counted(before if kind == "removed" else after, "run")
     if kind == "changed" and before != after:
         words = f"{counted(before, 'run')} before, {after} after"
-    put(f"    {words}")
-    if job["state"] != "active":
-        put(f"    it is {job['state']}, and stays so")
+    put(f"    {words} in {counted(document['days'], 'day')}")
 
 
 def _changes(runs: Document) -> Iterator[tuple[str, str]]:

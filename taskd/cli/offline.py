@@ -35,10 +35,13 @@ def check(
     Imports and signatures included, which a process of its own tries. Needs no daemon. Exits 78
     where there is a problem; warnings go to stderr.
     """
+    from taskd.config.report import problem_json
+
     with reported(json=json):
         configuration = checked(file)
     if json:
-        put_json({"ok": True, "problems": []})
+        warnings = [problem_json(warning) for warning in configuration.warnings]
+        put_json({"ok": True, "problems": [], "warnings": warnings})
     else:
         put(f"ok: {counted(len(configuration.jobs), 'job')}")
 

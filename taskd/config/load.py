@@ -20,6 +20,7 @@ from taskd.config.positions import KeyPath, Spot
 from taskd.config.settings import Settings, settings_from_table
 from taskd.config.shape import Flaw, shown
 from taskd.config.system_zone import system_zone
+from taskd.config.timing import local_time_flaws
 from taskd.core.calendars import Calendar
 from taskd.core.job import Job, Source
 from taskd.errors import ConfigError, Problem
@@ -102,6 +103,7 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
     timezone = settings.timezone or system_zone()
     calendars = _calendars(main, timezone, problems)
     jobs = _jobs(entries, timezone, calendars.by_name, categories, problems)
+    odd = _odd_local_times(entries, jobs, timezone)
     files = (*(document.path for document in (main, *included)), *calendars.files)
     exposed = _exposed(files, settings.python_path, jobs)
     is_root = os.geteuid() == 0
@@ -113,7 +115,7 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
         files=files,
         calendars=calendars.by_name,
         include=tuple(str(path.parent.absolute() / pattern) for pattern in patterns),
-        warnings=(*([] if is_root else exposed), *_shared(settings.python_path)),
+        warnings=(*([] if is_root else exposed), *_shared(settings.python_path), *odd),
         _origins=entries,
         _main=main,
     )
@@ -264,6 +266,19 @@ def _jobs(
         else:
             jobs.append(job)
     return tuple(jobs)
+
+
+def _odd_local_times(
+    entries: Mapping[str, _Entry], jobs: Sequence[Job], timezone: str
+) -> list[Problem]:
+    """Local times of sound jobs that do not exist, or exist twice."""
+    flaws = (
+        (entry, flaw)
+        for job in jobs
+        if (entry := entries[job.name]).table.keys() & {"at", "start_at", "end_at"}
+        for flaw in local_time_flaws(inherit(entry.defaults, entry.table), timezone)
+    )
+    return [entry.problem(flaw) for entry, flaw in flaws]
 
 
 def _exposed(

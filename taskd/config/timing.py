@@ -94,6 +94,25 @@ def exclude_flaws(shape: TimingKeys, calendars: Mapping[str, Calendar]) -> list[
     return flaws
 
 
+def local_time_flaws(entry: Mapping[str, object], timezone: str) -> list[Flaw]:
+    """The local times of an `entry` that the clocks skip or show twice, and what is made of them.
+
+    They are sound, and yet seldom what was meant. `timezone` is the zone of an entry without one.
+    """
+    name = str(entry.get("timezone") or timezone)
+    flaws = []
+    for key in ("at", "start_at", "end_at"):
+        value = entry.get(key)
+        several = value if isinstance(value, list) else [value]
+        for index, one in enumerate(several):
+            path = (key, index) if isinstance(value, list) else (key,)
+            moment = values.moment(one) if one is not None else None
+            if moment is not None and (words := values.odd_local_time(moment, name)):
+                hint = "write the offset that is meant, such as +01:00"
+                flaws.append(Flaw(path, words, hint))
+    return flaws
+
+
 def never_due(job: Job) -> list[Flaw]:
     """A window without an occurrence is a mistake, as an expression is that never fires."""
     start_at, end_at = job.bounds.start_at, job.bounds.end_at

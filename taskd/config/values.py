@@ -226,6 +226,21 @@ def instant(value: datetime, timezone: str, key: str = "at") -> datetime:
     raise InvalidJob(key, f"{value} is outside the years 1 to 9998")
 
 
+def odd_local_time(value: datetime, timezone: str) -> str:
+    """What is odd about `value` on the clocks of `timezone`, and its instant; mostly nothing."""
+    if value.tzinfo is not None:
+        return ""
+    where = zone(timezone)
+    taken = instant(value, timezone).astimezone(where)
+    stands = f"it stands for {taken.replace(tzinfo=None)} {taken:%Z}"
+    if taken.replace(tzinfo=None) != value:
+        return f"the clocks of {timezone} skip {value}: {stands}, the first time after it"
+    first, last = (value.replace(tzinfo=where, fold=fold).utcoffset() for fold in (0, 1))
+    if first != last:
+        return f"the clocks of {timezone} show {value} twice: {stands}, the first pass"
+    return ""
+
+
 def json_value(value: object) -> object:
     """A value that JSON can carry unchanged."""
     _check_json(value, depth=0)

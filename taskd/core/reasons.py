@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from taskd.core.cron import Cron
 from taskd.core.duration import format_duration
@@ -51,8 +52,8 @@ def reason_at(
         return _ran(record, latest, at, now)
     if record.next_due_at is not None and record.next_due_at <= at:
         return _to_come(record, record.next_due_at, now)
-    first = f"the job was defined {_said(record.created_at)}"
-    return Reason(None, "none", (f"nothing was due up to {_said(at)}", first))
+    first = f"the job was defined {_said(record, record.created_at)}"
+    return Reason(None, "none", (f"nothing was due up to {_said(record, at)}", first))
 
 
 def reason_next(record: JobRecord, now: datetime) -> Reason:
@@ -79,7 +80,7 @@ def _skipped(
     due_at = _latest_in(record, row, at)
     causes = [_why_skipped(record, row, due_at, runs)]
     if row.count > 1:
-        span = f"{_said(row.first_at)} to {_said(row.last_at)}"
+        span = f"{_said(record, row.first_at)} to {_said(record, row.last_at)}"
         causes.append(f"one decision for {row.count} occurrences, {span}")
     causes += [*_nearest(record, due_at, at, now), *_clocks(record, due_at)]
     return Reason(due_at, "skipped", tuple(causes), skip=row)
@@ -106,7 +107,8 @@ def _why_skipped(record: JobRecord, row: Skip, due_at: datetime, runs: Iterable[
                 limit += {"latest": "the latest", "all": f"{late.limit} at most"}.get(
                     late.catchup.value, "nothing"
                 )
-            return f"it was missed, and decided {_said(row.decided_at)}; {limit}"
+            late_by = _length(row.decided_at - due_at)
+            return f"it was missed: taskd came to it {late_by} late; {limit}"
         case SkipReason.PAUSED:
             return "the job was paused"
         case SkipReason.STOPPED:
@@ -143,7 +145,7 @@ def _standing(record: JobRecord) -> list[str]:
     """What keeps the job from running at all."""
     match record.state:
         case JobState.PAUSED:
-            until = f" until {_said(record.paused_until)}" if record.paused_until else ""
+            until = f" until {_said(record, record.paused_until)}" if record.paused_until else ""
             why = f": {record.pause_reason}" if record.pause_reason else ""
             return [f"the job is paused{until}{why}"]
         case JobState.STOPPED:
@@ -180,8 +182,9 @@ def _nearest(record: JobRecord, due_at: datetime, at: datetime, now: datetime) -
     following = due_after(record.job, at - MICROSECOND, record.anchor_at)
     if record.next_due_at is None and (following is None or following > now):
         following = None  # its schedule is over, or waits for the end of a run
-    after = f", the next is {_said(following)}" if following is not None else ""
-    causes = [f"{_said(at)} is no occurrence: the latest before it is {_said(due_at)}{after}"]
+    after = f", the next is {_said(record, following)}" if following is not None else ""
+    latest = f"the latest before it is {_said(record, due_at)}{after}"
+    causes = [f"{_said(record, at)} is no occurrence: {latest}"]
     schedule = record.job.schedule
     if isinstance(schedule, Cron) and at - due_at <= SOON:
         hidden = silences(schedule, due_at, at)
@@ -204,5 +207,11 @@ def _length(time: timedelta) -> str:
     return format_duration(max(time // unit * unit, timedelta(milliseconds=1)))
 
 
-def _said(at: datetime | None) -> str:
-    return "" if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _said(record: JobRecord, at: datetime | None) -> str:
+    """An instant on the clocks of the job, where it has any; else in UTC."""
+    if at is None:
+        return ""
+    schedule = record.job.schedule
+    local = at.astimezone(ZoneInfo(schedule.timezone) if isinstance(schedule, Cron) else UTC)
+    seconds = f"{local:%S.%f}"[:-3] if local.microsecond else f"{local:%S}"
+    return f"{local:%Y-%m-%d %H:%M}:{seconds} {local:%Z}"

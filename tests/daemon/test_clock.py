@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sqlite3
-import struct
-import subprocess
 import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
 from tests.daemon.live import Live
+from tests.daemon.shift import COMPILER, Shift
 
-SHIM = Path(__file__).with_name("shifted_clock.c")
-COMPILER = shutil.which("cc") or shutil.which("gcc")
 JOBS = """
 [jobs.beat]
 call = "work:ping"
@@ -32,26 +27,6 @@ timezone = "UTC"
 """
 HOUR = 3600
 DAY = 24 * HOUR
-
-
-class Shift:
-    """The seconds by which the daemon's wall clock is ahead."""
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "shift"
-        self.file.write_bytes(bytes(8))
-        self.library = folder / "shift.so"
-        assert COMPILER is not None
-        command = [COMPILER, "-shared", "-fPIC", "-O1", str(SHIM), "-o", str(self.library), "-ldl"]
-        subprocess.run(command, check=True, timeout=60)
-
-    @property
-    def environ(self) -> dict[str, str]:
-        return {"LD_PRELOAD": str(self.library), "SHIFT": str(self.file)}
-
-    def set(self, seconds: int) -> None:
-        with self.file.open("r+b") as file:
-            file.write(struct.pack("q", seconds))
 
 
 def ended(live: Live, job: str) -> list[dict[str, Any]]:

@@ -89,7 +89,11 @@ def test_check_counts_the_jobs_of_a_good_file(taskd: Taskd, tmp_path: Path) -> N
     file = tmp_path / "jobs.toml"
     file.write_text('[jobs.a]\ncall = "os:getpid"\nevery = "10s"\n')
     assert taskd("check", str(file)).out == "ok: 1 job\n"
-    assert json.loads(taskd("check", str(file), "--json").out) == {"ok": True, "problems": []}
+    assert json.loads(taskd("check", str(file), "--json").out) == {
+        "ok": True,
+        "problems": [],
+        "warnings": [],
+    }
 
 
 def test_check_reports_every_problem_with_its_place(taskd: Taskd, tmp_path: Path) -> None:

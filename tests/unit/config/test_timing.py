@@ -1,10 +1,12 @@
 """The keys of time and of late work: what they mean, and what is refused."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from taskd.config.entry import InvalidEntry, inherit, job_from_entry
+from taskd.config.load import load
 from taskd.core.bounds import Bounds
 from taskd.core.calendars import Calendar
 from taskd.core.cron import Cron, DayMatch, DstGap, DstOverlap
@@ -19,6 +21,46 @@ def read(**keys: object) -> Job:
     zone = "Europe/Berlin"
     return job_from_entry(
         "job", {**ENTRY, **keys}, source=Source.FILE, timezone=zone, calendars=OFF
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "column", "message"),
+    [
+        (
+            "at",
+            "2026-03-29T02:30:00",
+            6,
+            "the clocks of Europe/Berlin skip 2026-03-29 02:30:00: "
+            "it stands for 2026-03-29 03:00:00 CEST, the first time after it",
+        ),
+        (
+            "at",
+            "[2026-03-28T02:30:00, 2026-03-29T02:30:00]",
+            28,
+            "the clocks of Europe/Berlin skip 2026-03-29 02:30:00: "
+            "it stands for 2026-03-29 03:00:00 CEST, the first time after it",
+        ),
+        (
+            "at",
+            '"2026-10-25T02:30"',
+            6,
+            "the clocks of Europe/Berlin show 2026-10-25 02:30:00 twice: "
+            "it stands for 2026-10-25 02:30:00 CEST, the first pass",
+        ),
+        ("at", "2026-03-29T02:30:00+01:00", 0, ""),
+        ("at", "2026-03-29T03:30:00", 0, ""),
+    ],
+)
+def test_a_local_time_that_is_none_or_two_is_warned_of_with_what_will_be_done(
+    key: str, value: str, column: int, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "jobs.toml"
+    entry = f'[jobs.a]\ncall = "a:b"\n{key} = {value}\n'
+    file.write_text(f'[daemon]\ntimezone = "Europe/Berlin"\n{entry}')
+    told = [(w.line, w.column, w.key, w.message) for w in load(file).warnings if w.line]
+    assert [(line, at, key.partition("[")[0], words) for line, at, key, words in told] == (
+        [(5, column, "jobs.a.at", message)] if message else []
     )
 
 
