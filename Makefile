@@ -10,7 +10,7 @@ DEV     := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-long format man screenshots bench bench-docs clean
+.PHONY: help run test check test-long format man screenshots matrix bench bench-docs clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -42,6 +42,9 @@ man: $(DEV) ## write man/taskd.1 anew from the command line
 
 screenshots: $(DEV) ## take docs/status.svg and docs/top.svg anew, of a real daemon
 	$(BIN)/python -m docs.screenshots
+
+matrix: $(DEV) ## measure the table of docs/executors.md anew
+	$(BIN)/python -m tests.matrix
 
 bench: $(RUNTIME) ## measure taskd beside its peers, in an hour; QUICK=1: 10 minutes; CASE=NAME
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(CASE),--case $(CASE)) \

@@ -85,7 +85,7 @@ def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> 
     `socket` and `store` win over the environment and the file. 0: shut down as asked; 1: the store
     or the socket cannot be had; 78: the file has problems. The process must end then.
     """
-    _fill_standard_descriptors()
+    _prepare_standard_descriptors()
     runlog = Runlog(is_journal=is_journal(os.environ, STDERR))
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
     try:
@@ -304,10 +304,14 @@ def _default_store() -> str:
     return f"sqlite://{path.absolute()}"
 
 
-def _fill_standard_descriptors() -> None:
-    """See that 0, 1 and 2 are open: whatever took their place would get what is printed."""
+def _prepare_standard_descriptors() -> None:
+    """See that 0, 1 and 2 are open: whatever took their place would get what is printed.
+
+    0 is empty: a job that reads it is not to wait for what somebody types.
+    """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
+    os.dup2(descriptor, 0)
     os.close(descriptor)
 
 

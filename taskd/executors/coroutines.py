@@ -19,7 +19,7 @@ from taskd.core.run import RunId
 from taskd.core.turn import Start
 from taskd.errors import TaskdError
 from taskd.executors.call import End, local_call, raised_end, refuse_stopped, returned_end
-from taskd.executors.current_run import CONTEXT, RunContext
+from taskd.executors.current_run import CONTEXT, RunContext, leave_if_copied
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.reports import Reports
 from taskd.executors.stacks import stack_of_coroutine, stack_of_thread
@@ -121,6 +121,7 @@ class Coroutines:
 
     async def _attempt(self, attempt: _Attempt, start: Start) -> None:
         end = await self._perform(start)
+        leave_if_copied(attempt.context)
         with self._lock:
             self._running.pop(start.run.id, None)
             self.leaked -= attempt.is_given_up

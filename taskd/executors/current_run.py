@@ -68,6 +68,12 @@ class RunContext:
 CONTEXT: ContextVar[RunContext] = ContextVar("taskd_run")
 
 
+def leave_if_copied(context: RunContext) -> None:
+    """End this process if it is a copy that a callable made by fork(2): the original answers."""
+    if os.getpid() != context.pid:
+        os._exit(0)
+
+
 class CurrentRun:
     """A proxy for the run of the calling context. Raises RuntimeError outside a run."""
 

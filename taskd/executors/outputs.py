@@ -43,10 +43,11 @@ class Output:
     It loses quietly what comes after its end was reported, and what a full disk does not take.
     """
 
-    def __init__(self, folder: Path, name: str, limit: int) -> None:
-        self._folder = folder
-        self._path = folder / name
-        self._sizes = Sizes.within(limit)
+    def __init__(self, outputs: Outputs, run: RunId, attempt: int, limit: int) -> None:
+        # Most attempts print nothing: what it takes to keep something is made when some comes.
+        self._outputs = outputs
+        self._attempt = (run, attempt)
+        self._limit = limit
         self._lock = threading.Lock()
         self._lines: dict[Stream, bytearray] = {}
         self._file: int | None = None
@@ -129,7 +130,9 @@ class Output:
     def _next_segment(self) -> None:
         number = self._segment + 1
         if number == 0:
-            make_private(self._folder)
+            self._path = self._outputs.path(*self._attempt)
+            self._sizes = Sizes.within(self._limit)
+            make_private(self._path.parent)
             self._sizes.write(self._path)
         elif number > 2:
             for path in (segment(self._path, number - 2), streams_of(self._path, number - 2)):
@@ -162,7 +165,7 @@ class Outputs:
 
     def open(self, run: RunId, attempt: int, limit: int) -> Output:
         """Return where an attempt is to print; nothing is made before it does."""
-        output = self._open[run, attempt] = Output(self._of(run), str(attempt), limit)
+        output = self._open[run, attempt] = Output(self, run, attempt, limit)
         return output
 
     def close(self, run: RunId, attempt: int, output: Output) -> None:
@@ -178,7 +181,7 @@ class Outputs:
         is_over = (run, attempt) not in self._open  # before the look: what is missed comes later
         if not RUN.fullmatch(run):
             return Chunk((), after, is_last=is_over)
-        return read_chunk(self._of(run) / str(attempt), after, most, is_over=is_over)
+        return read_chunk(self.path(run, attempt), after, most, is_over=is_over)
 
     def more_than(self, run: str, attempt: int, size: int) -> Future[None]:
         """Return a future that is done when more was printed than `size` bytes, or all was."""
@@ -210,6 +213,10 @@ class Outputs:
             self.delete(gone)
             count += len(gone)
         return count
+
+    def path(self, run: str, attempt: int) -> Path:
+        """Return the path that the names of an output's files begin with."""
+        return self._of(run) / str(attempt)
 
     def _of(self, run: str) -> Path:
         return self.folder / run[:BUCKET] / run

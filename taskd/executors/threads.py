@@ -17,7 +17,7 @@ from taskd.core.turn import Start
 from taskd.crashpoints import crash_point
 from taskd.errors import Interrupted
 from taskd.executors.call import End, called, local_call, raised_end
-from taskd.executors.current_run import CONTEXT, RunContext
+from taskd.executors.current_run import CONTEXT, RunContext, leave_if_copied
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.reports import Reports
 from taskd.executors.stacks import stack_of_thread
@@ -147,6 +147,7 @@ class Threads:
             crash_point("call.before")
             # A context of its own: what an attempt sets there is not the next one's to see.
             end = Context().run(self._attempt, attempt)
+            leave_if_copied(attempt.context)
             crash_point("call.after")
             self._running.pop(attempt.start.run.id, None)
             if attempt.is_given_up:

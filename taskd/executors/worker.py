@@ -31,7 +31,7 @@ from taskd.core.messages import AnyRequest, Checkpointed, Marked
 from taskd.core.run import Usage
 from taskd.core.turn import Start
 from taskd.executors.call import End, failed, perform
-from taskd.executors.current_run import CONTEXT, RunContext
+from taskd.executors.current_run import CONTEXT, RunContext, leave_if_copied
 from taskd.executors.frames import Frame, Reader, encode, end_frame, start_from
 from taskd.executors.launch import limit
 from taskd.executors.loaded_code import LoadedCode
@@ -76,11 +76,10 @@ class Worker:
         threading.Thread(target=self._listen, name="taskd-listen", daemon=True).start()
         threading.Thread(target=self._tell_progress, name="taskd-progress", daemon=True).start()
         self._send({"is": "ready"})
-        me = os.getpid()
         while True:
-            end = Context().run(self._attempt, *self._starts.get())
-            if os.getpid() != me:
-                os._exit(0)  # a copy that the callable made of us: the original answers
+            frame, start, context = self._starts.get()
+            end = Context().run(self._attempt, frame, start, context)
+            leave_if_copied(context)
             self._send(end_frame(end))
 
     # -- the main thread -------------------------------------------------------------------------
