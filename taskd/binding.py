@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
+from functools import cached_property
 
 from taskd.core.job import Call, Job, JobName, Source
 from taskd.core.messages import Task as TaskInput
@@ -36,27 +38,85 @@ def target_of(function: Callable[..., object]) -> str:
     return target
 
 
-def bind(task: OneTime | Periodic, task_id: str, calls: dict[str, LocalCall] | None) -> Call:
-    """Check what is to be called and name it for the store; in memory, put it into `calls`."""
-    _check_arguments(task)
-    if calls is not None:
-        target = f"local:{task_id}"
-        calls[target] = LocalCall(task.function, tuple(task.args), dict(task.kwargs))
-        return Call(target)
-    call = Call(target_of(task.function), tuple(task.args), dict(task.kwargs))
-    try:
-        json.dumps([call.args, call.kwargs], allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
-        ) from None
-    return call
+class Binder:
+    """Checks what is to be called and names it for the store; in memory, puts it into `calls`.
+
+    It looks at a function once: make one for what is scheduled together.
+    """
+
+    def __init__(self, calls: dict[str, LocalCall] | None) -> None:
+        self._calls = calls
+        # By identity, for a callable need not be hashable; `_Callable` keeps it from being reused.
+        self._seen: dict[int, _Callable] = {}
+
+    def bind(self, task: OneTime | Periodic, task_id: str) -> Call:
+        """Return what a task is to call.
+
+        Raises:
+            TypeError: It is no callable, the arguments do not fit it, or they are not JSON for a
+                durable scheduler.
+            NotImportable: The scheduler is durable and it cannot be imported by name.
+        """
+        seen = self._seen.get(id(task.function))
+        if seen is None:
+            seen = self._seen[id(task.function)] = _Callable(task.function)
+        seen.check(task)
+        if self._calls is not None:
+            target = f"local:{task_id}"
+            self._calls[target] = LocalCall(task.function, tuple(task.args), dict(task.kwargs))
+            return Call(target)
+        if not task.args and not task.kwargs:
+            return seen.plain_call
+        call = Call(seen.target, tuple(task.args), dict(task.kwargs))
+        try:
+            _encode([call.args, call.kwargs]).encode()
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
+            ) from None
+        return call
+
+
+_encode = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
+
+
+class _Callable:
+    """What is known of one callable."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        if not callable(function):
+            raise TypeError(f"{function!r} is not callable")
+        self._function = function
+        self._signature: inspect.Signature | None = None
+        with suppress(ValueError):  # some builtins do not tell their signature
+            self._signature = inspect.signature(function)
+        self._fitting: set[tuple[object, ...]] = set()
+
+    @cached_property
+    def target(self) -> str:
+        """Its importable name."""
+        return target_of(self._function)
+
+    @cached_property
+    def plain_call(self) -> Call:
+        """A call of it without arguments."""
+        return Call(self.target)
+
+    def check(self, task: OneTime | Periodic) -> None:
+        """Refuse arguments that do not fit: what fits goes by their number and names alone."""
+        shape = (len(task.args), *task.kwargs)
+        if self._signature is not None and shape not in self._fitting:
+            self._signature.bind(*task.args, **task.kwargs)
+            self._fitting.add(shape)
+        if isinstance(task, Periodic) and task.carry and not task.args:
+            raise TypeError("carry replaces the first argument, and there is none: give args=[...]")
 
 
 def one_time_task(task: OneTime, task_id: RunId, call: Call) -> TaskInput:
     """Return a task for the engine; a policy that is the default is not kept with it."""
-    failure = None if task.failure == DEFAULT_FAILURE else task.failure
-    return TaskInput(task_id, call, task.when.astimezone(UTC), task.priority, failure)
+    is_default = task.failure is DEFAULT_FAILURE or task.failure == DEFAULT_FAILURE
+    due_at = task.when.astimezone(UTC)
+    return TaskInput(task_id, call, due_at, task.priority, None if is_default else task.failure)
 
 
 def periodic_job(task: Periodic, task_id: RunId, call: Call) -> Job:
@@ -70,15 +130,3 @@ def periodic_job(task: Periodic, task_id: RunId, call: Call) -> Job:
         carry=task.carry,
         failure=task.failure,
     )
-
-
-def _check_arguments(task: OneTime | Periodic) -> None:
-    if not callable(task.function):
-        raise TypeError(f"{task.function!r} is not callable")
-    try:
-        signature = inspect.signature(task.function)
-    except ValueError:
-        return  # some builtins do not tell their signature
-    signature.bind(*task.args, **task.kwargs)
-    if isinstance(task, Periodic) and task.carry and not task.args:
-        raise TypeError("carry replaces the first argument, and there is none: give args=[...]")

@@ -23,8 +23,7 @@ def new_id(now: datetime) -> RunId:
     stamp = (whole // 1000) << 12 | (whole % 1000) * 4
     with _lock:
         _last = stamp = max(stamp, _last + 1)
-    milliseconds, fraction = stamp >> 12, stamp & 0xFFF
-    random = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-    number = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random
-    text = f"{number:032x}"
-    return RunId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
+    chance = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF | 0b10 << 62
+    first, second = stamp >> 28, stamp >> 12 & 0xFFFF
+    third, fourth, last = 0x7000 | stamp & 0xFFF, chance >> 48, chance & 0xFFFF_FFFF_FFFF
+    return RunId(f"{first:08x}-{second:04x}-{third:04x}-{fourth:04x}-{last:012x}")

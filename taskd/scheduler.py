@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Self, TypeVar, cast
 
-from taskd.binding import bind, one_time_task, periodic_job
+from taskd.binding import Binder, one_time_task, periodic_job
 from taskd.clock import SystemClock
 from taskd.core.engine import Engine
 from taskd.core.job import Job
@@ -152,9 +152,10 @@ class Scheduler(AsyncTwins):
         """
         now = self.clock.now()
         ids, jobs, one_time, calls = list[str](), list[Job](), list[TaskInput](), Calls()
+        binder = Binder(calls if self.objects is not None else None)
         for task in tasks:
             task_id = new_id(now)
-            call = bind(task, task_id, calls if self.objects is not None else None)
+            call = binder.bind(task, task_id)
             if isinstance(task, OneTime):
                 one_time.append(one_time_task(task, task_id, call))
             else:
