@@ -22,8 +22,9 @@ from taskd.core.zones import EPOCH
 # "No deadline" is an instant too: only an armed timer notices that the clock was set. And 64 bits
 # of nanoseconds end in 2262.
 _NEVER: Final = datetime(2200, 1, 1, tzinfo=UTC)
-# How long a kernel without timerfd may overlook a step of the clock.
-_GLANCE: Final = timedelta(seconds=1)
+# How long a step is overlooked on a kernel without timerfd: it is to be noticed within a second.
+_GLANCE: Final = timedelta(milliseconds=500)
+_STEP: Final = timedelta(milliseconds=500)  # what is less is the drift of a clock
 
 
 class Wakeup:
@@ -77,7 +78,7 @@ class _Event:
 
 
 class SystemClock:
-    """The machine's clock. Without timerfd(2), a wait looks at the time once a second."""
+    """The machine's clock. Without timerfd(2), a wait looks at the time twice a second."""
 
     def __init__(self) -> None:
         self._timer: int | None
@@ -85,6 +86,7 @@ class SystemClock:
             self._timer = _open_timer()
         except (AttributeError, OSError):  # no such function in libc; no such call in the kernel
             self._timer = None
+        self._seen_offset = self._offset()
 
     def now(self) -> datetime:
         """The wall-clock time: aware UTC, in whole microseconds, never rounded up."""
@@ -137,10 +139,12 @@ class SystemClock:
     def _glance(self, deadline: datetime, wakeup: ports.Wakeup) -> None:
         poll = select.poll()
         poll.register(wakeup.fileno(), select.POLLIN)
-        offset = self._offset()
-        while (now := self.now()) < deadline and abs(self._offset() - offset) < _GLANCE / 2:
+        # Held against the last wait's, so that a step between two waits ends the next one.
+        before, self._seen_offset = self._seen_offset, self._offset()
+        while (now := self.now()) < deadline and abs(self._seen_offset - before) < _STEP:
             if poll.poll(min(deadline - now, _GLANCE) / timedelta(milliseconds=1)):
                 return
+            before, self._seen_offset = self._seen_offset, self._offset()
 
     def _offset(self) -> timedelta:
         """Where the two clocks stand to each other: it changes when the wall clock is set."""

@@ -323,6 +323,18 @@ def test_tables_fit_the_terminal_and_keep_ids_whole(
     assert ("ValueError: no" in sent) == (columns == 200)
 
 
+@pytest.mark.parametrize("note", [None, "02:30 is skipped: runs 03:00"])
+def test_what_the_clocks_do_to_a_run_that_comes_has_a_column_where_there_is_any(
+    taskd: Taskd, peer: Peer, note: str | None
+) -> None:
+    plain = {"job": "a", "due_at": "2099-01-01T00:00:00Z", "note": None}
+    peer.answers_with("GET", "/v1/next", [plain, {**plain, "job": "b", "note": note}])
+    head, first, second = taskd("next").out.splitlines()
+    assert head.split() == ["JOB", "DUE", "IN", *(["CLOCKS"] if note else [])]
+    assert first.endswith("  -") == bool(note)
+    assert second.endswith(note or "d")
+
+
 def test_a_real_terminal_gets_its_own_width_and_colour(peer: Peer) -> None:
     peer.answers_with("GET", "/v1/runs", [failed_run()])
     ours, theirs = pty.openpty()

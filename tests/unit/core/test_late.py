@@ -1,5 +1,6 @@
 """Late work: whatever held it up, what was missed runs by the policy, and costs no more than it."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -106,6 +107,49 @@ def test_a_year_of_seconds_costs_no_more_than_what_runs(late: Late) -> None:
     assert len(decided.decisions) <= 7
     counts = [one.count if isinstance(one, Skip) else 1 for one in decided.decisions]
     assert sum(counts) == 365 * 86400 + 1
+
+
+@pytest.mark.parametrize(
+    "late", [FORGIVING, Late(HOUR, Catchup.ALL, 5), Late(catchup=Catchup.SKIP)]
+)
+@pytest.mark.parametrize(
+    "schedule", [Every(SECOND / 10), Every(SECOND / 10, align=True)], ids=["grid", "aligned"]
+)
+def test_a_week_of_tenths_of_seconds_costs_as_much_as_a_minute_of_them(
+    late: Late, schedule: Every
+) -> None:
+    def calls(missed: timedelta) -> int:
+        """How many functions are called to decide what was missed."""
+        record = first_seen(replace(a_job(schedule=schedule), late=late), NOON)
+        counted = 0
+
+        def count(frame: object, event: str, arg: object) -> None:
+            nonlocal counted
+            counted += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            plan(record, NOON + missed, live=0)
+        finally:
+            sys.setprofile(before)
+        return counted
+
+    assert calls(7 * 24 * HOUR) < 2 * calls(MINUTE)
+
+
+def test_a_grid_of_tenths_of_seconds_does_not_drift_in_ten_thousand_ticks_and_a_restart() -> None:
+    tick = SECOND / 10
+    driver = Driver(a_job(schedule=Every(tick)))
+    for number in range(10_000):
+        assert [run.scheduled_at for run in driver.running] == [NOON + number * tick]
+        driver.finish(after=tick / 3)
+        if number == 5_000:
+            driver.restart()
+        late = timedelta(milliseconds=number % 7)  # the loop wakes up a little late, each time
+        driver.turn(after=NOON + (number + 1) * tick + late - driver.now)
+        driver.runs = {run.id: run for run in driver.running}
+    assert driver.job.next_due_at == NOON + 10_001 * tick
 
 
 def test_all_that_was_missed_is_queued_at_once_and_runs_one_after_another() -> None:

@@ -1,11 +1,13 @@
 """Overlap: the exact ledger of a job of ten ticks on an interval of one, under each policy."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from taskd.core.job import Job, Overlap, Source
 from taskd.core.messages import Found, JobsDefined, Retried, Triggered
+from taskd.core.record import SkipReason
 from taskd.core.retry import FailurePolicy, RetryPolicy
 from taskd.core.run import Outcome, Run, RunState
 from taskd.core.schedule import Every
@@ -44,27 +46,32 @@ def started(driver: Driver) -> list[int]:
     return sorted((run.first_started_at - NOON) // TICK for run in begun if run.first_started_at)
 
 
-def decided(driver: Driver) -> int:
-    """How many occurrences were decided."""
-    return len(driver.runs) + sum(skip.count for skip in driver.skips.values())
+EVERY_TICK = list(range(TICKS + 1))
 
 
 @pytest.mark.parametrize(
-    ("overlap", "begun", "waiting"),
+    ("overlap", "begun", "ledger"),
     [
-        (Overlap.SKIP, [0, 11, 22], 0),
-        (Overlap.BUFFER_ONE, [0, 10, 20, 30], 0),  # the one of tick 30 met one that waited
-        (Overlap.BUFFER_ALL, [0, 10, 20, 30], 27),
-        (Overlap.ALLOW, list(range(TICKS + 1)), 0),
-        (Overlap.CANCEL_OTHER, list(range(TICKS + 1)), 0),
+        # The run of tick 10 ends after that tick was skipped: the next one is that of tick 11.
+        (Overlap.SKIP, [0, 11, 22], {"SUCCEEDED": 2, "RUNNING": 1, "skipped": 28}),
+        # The one of tick 30 meets one that waits, before that takes the place of the one that ends.
+        (Overlap.BUFFER_ONE, [0, 10, 20, 30], {"SUCCEEDED": 3, "RUNNING": 1, "skipped": 27}),
+        (Overlap.BUFFER_ALL, [0, 10, 20, 30], {"SUCCEEDED": 3, "RUNNING": 1, "QUEUED": 27}),
+        (Overlap.ALLOW, EVERY_TICK, {"SUCCEEDED": 21, "RUNNING": 10}),
+        (Overlap.CANCEL_OTHER, EVERY_TICK, {"CANCELLED": 30, "RUNNING": 1}),
+        (Overlap.TERMINATE_OTHER, EVERY_TICK, {"CANCELLED": 30, "RUNNING": 1}),
     ],
 )
-def test_each_policy_gives_its_ledger(overlap: Overlap, begun: list[int], waiting: int) -> None:
+def test_each_policy_gives_its_ledger(
+    overlap: Overlap, begun: list[int], ledger: dict[str, int]
+) -> None:
     driver = ticking(a_long_job(overlap))
     assert started(driver) == begun
-    states = [run.state for run in driver.runs.values()]
-    assert states.count(RunState.QUEUED) == waiting
-    assert decided(driver) == TICKS + 1
+    found = Counter(run.state.value for run in driver.runs.values())
+    skipped = sum(skip.count for skip in driver.skips.values())
+    assert dict(found) | ({"skipped": skipped} if skipped else {}) == ledger
+    assert {skip.reason for skip in driver.skips.values()} <= {SkipReason.OVERLAP}
+    assert sum(ledger.values()) == TICKS + 1
 
 
 def test_what_does_not_heed_is_made_to_end_for_the_newer_run() -> None:
