@@ -14,11 +14,12 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from taskd.core import ports
-from taskd.core.zones import EPOCH
+if TYPE_CHECKING:  # every verb that tells the time loads this, and nothing of the core
+    from taskd.core import ports
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # "No deadline" is an instant too: only an armed timer notices that the clock was set. And 64 bits
 # of nanoseconds end in 2262.
 _NEVER: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -148,7 +149,7 @@ class SystemClock:
 
     def _offset(self) -> timedelta:
         """Where the two clocks stand to each other: it changes when the wall clock is set."""
-        return self.now() - EPOCH - timedelta(seconds=self.elapsed())
+        return self.now() - _EPOCH - timedelta(seconds=self.elapsed())
 
 
 def monotonic_usec() -> int:
@@ -199,4 +200,4 @@ else:
 
 def _nanoseconds(instant: datetime) -> int:
     # Not timestamp(): a float of today's seconds is only good to a quarter of a microsecond.
-    return (instant - EPOCH) // timedelta(microseconds=1) * 1000
+    return (instant - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -13,7 +13,7 @@ import taskd
 from taskd.cli import verbs
 from taskd.cli.app import app
 from tests.unit.cli.conftest import Taskd
-from tests.unit.cli.peer import Peer
+from tests.unit.cli.peer import Peer, job_document, status_document
 
 ROOT = Path(taskd.__file__).parent.parent
 VERBS = (
@@ -39,18 +39,31 @@ VERBS = (
 )
 
 
-def test_ping_loads_nothing_of_the_engine_and_no_table_of_rich(peer: Peer) -> None:
-    peer.answers_with("GET", "/v1/ping", {"version": "0.1.0", "pid": 7})
+LIGHT = {"cli", "client", "errors", "connections", "places", "terminal", "wire"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply", "more"),
+    [
+        ("ping", {"version": "0.1.0", "pid": 7}, set()),
+        ("status", status_document(job_document()), {"clock"}),
+    ],
+)
+def test_a_verb_loads_nothing_of_the_engine_and_no_table_of_rich(
+    peer: Peer, verb: str, reply: dict[str, object], more: set[str]
+) -> None:
+    peer.answers_with("GET", f"/v1/{verb}", reply)
     script = (
         "import sys; from taskd.cli import main\n"
-        "main(['ping']); print(*sys.modules, file=sys.stderr)"
+        f"main(['{verb}']); print(*sys.modules, file=sys.stderr)"
     )
     loaded = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stderr.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("taskd.")}
-    assert rooms == {"cli", "client", "errors", "connections", "places", "terminal", "wire"}
+    assert rooms == LIGHT | more
     heavy = {"rich", "croniter", "watchdog", "aiohttp", "asyncio", "sqlite3"}
+    heavy |= {"http", "ssl"}  # as long to import as all of the client
     assert not heavy & {name.partition(".")[0] for name in loaded}
 
 
