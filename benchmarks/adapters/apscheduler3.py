@@ -14,7 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from benchmarks.contract import Figures, Unable, lateness_of
 from benchmarks.crash import Crashable
-from benchmarks.processes import resident_bytes
+from benchmarks.processes import held_bytes
 from benchmarks.work import burn, mark, note, nothing, tally
 
 LATER = timedelta(days=1)
@@ -63,11 +63,11 @@ class Contestant(Crashable):
         if self._setting == "sqlite":
             raise Unable("adds one job to a commit: minutes for 100,000")
         scheduler, later = self._open(8), datetime.now(UTC) + LATER
-        before, started = resident_bytes(os.getpid()), time.perf_counter()
+        before, started = held_bytes(), time.perf_counter()
         for n in range(count):
             scheduler.add_job(nothing, "date", run_date=later + timedelta(seconds=n))
         add_s = time.perf_counter() - started
-        more = resident_bytes(os.getpid()) - before
+        more = held_bytes() - before
         late_ms = self._lateness(scheduler, 1, 0.0)["p99_ms"]
         return {"add_s": add_s, "bytes_each": more / count, "next_late_ms": late_ms}
 

@@ -12,7 +12,7 @@ from huey import SqliteHuey
 from huey.consumer import Consumer
 
 from benchmarks import work
-from benchmarks.contract import Figures, lateness_of
+from benchmarks.contract import Figures, Unable, lateness_of
 from benchmarks.crash import Crashable
 from benchmarks.work import tally
 
@@ -56,17 +56,7 @@ class Contestant(Crashable):
         return self._lateness(count, over_s)
 
     def pending(self, count: int) -> Figures:
-        later, started = datetime.now() + LATER, time.perf_counter()
-        for n in range(count):
-            self._nothing.schedule(eta=later + timedelta(seconds=n))
-        add_s, started = time.perf_counter() - started, time.perf_counter()
-        self._consume(8)
-        tally.expect(1)
-        self._nothing()
-        tally.wait()
-        restart_s = time.perf_counter() - started
-        late_ms = self._lateness(1, 0.0)["p99_ms"]
-        return {"add_s": add_s, "restart_s": restart_s, "next_late_ms": late_ms}
+        raise Unable("adds one task to a commit: minutes for 100,000")
 
     def idle(self, jobs: int) -> Figures:
         for _ in range(jobs):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.contract import Figures, Unable, lateness_of
 from benchmarks.crash import Crashable
-from benchmarks.processes import resident_bytes
+from benchmarks.processes import held_bytes
 from benchmarks.work import burn, carry, mark, note, nothing, tally
 from taskd import Scheduler, current_run
 from taskd.task import OneTime, Periodic
@@ -80,9 +80,9 @@ class Contestant(Crashable):
         with self._open() as scheduler:
             scheduler.schedule_one_time(nothing, later)
             tasks = [OneTime(nothing, later + timedelta(seconds=n)) for n in range(count)]
-            before = resident_bytes(os.getpid())
+            before = held_bytes()
             add_s = _timed(lambda: scheduler.schedule_many(tasks))
-            more = resident_bytes(os.getpid()) - before
+            more = held_bytes() - before
             if self._store is None:
                 return {"add_s": add_s, "bytes_each": more / count}
         started = time.perf_counter()
@@ -144,7 +144,7 @@ class Contestant(Crashable):
             cpu = time.process_time()
             wall_s = _run_all(scheduler, [task] * count)
             cpu_s = time.process_time() - cpu
-            resident = resident_bytes(os.getpid())
+            resident = held_bytes()
         return {
             "us_per_run": wall_s / count * 1e6,
             "cpu_us_per_run": cpu_s / count * 1e6,
