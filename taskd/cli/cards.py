@@ -126,7 +126,7 @@ def put_job(job: Document) -> None:
             ("timezone", _text(job["timezone"])),
             *((key.replace("_", " "), _policy(job, key)) for key in _POLICIES),
             ("source", job["source"]),
-            ("next", when(job["next_due_at"])),
+            ("next", when(job["next_due_at"]) if job["state"] == "active" else ""),
             ("running", _text(job["running"])),
             *(("", _live(live)) for live in job.get("live") or ()),
             ("retries", _retries(job)),

@@ -153,22 +153,23 @@ def error(run_or_job: RunOrJob, json: Json = False, curl: Curl = False) -> None:
         talk(f"run {document['id']} has no error: {ending(document)}")
 
 
-@app.command(epilog="Example: taskd wait 01a20af3-3b21-74cd-9e71-356abab62da7 --timeout 5m")
+@app.command(epilog="Example: taskd wait nightly-report --timeout 5m")
 def wait(
-    run: Annotated[list[str], typer.Argument(metavar="RUN...")],
+    run_or_job: Annotated[list[str], typer.Argument(metavar="RUN|JOB...")],
     timeout: Timeout = None,
     json: Json = False,
     curl: Curl = False,
 ) -> None:
     """Wait for runs to end.
 
-    Exits 1 if one of them ends badly, and 124 when the time is up.
+    A job stands for its latest run. Exits 1 if one of them ends badly, and 124 when the time is up.
     """
     deadline = Deadline(seconds(timeout, "--timeout"))
     daemon = client(curl)
     ends = []
-    for name in run:
-        end = wait_for(daemon, name, deadline)
+    for text in run_or_job:
+        run = text if looks_like_run(text) else _run_meant(daemon, text, ())["id"]
+        end = wait_for(daemon, run, deadline)
         ends.append(end)
         if not json:
             put(f"{end['id']} {end['state']}")
@@ -192,12 +193,12 @@ def _run_of_that_id(daemon: Client, text: str) -> Document | None:
 
 
 def _run_meant(daemon: Client, text: str, states: Sequence[str]) -> Document:
-    """The run of that id or, of a job of that name, its latest in one of the states."""
+    """The run of that id or, of a job of that name, its latest: in one of the states, if any."""
     if looks_like_run(text):
         return daemon.run(text)
-    found = daemon.runs(text, ",".join(states), limit=1)
+    found = daemon.runs(text, ",".join(states) or None, limit=1)
     if not found:
-        talk(f"{text} has no run that is {' or '.join(states)}")
+        talk(f"{text} has no run" + (f" that is {' or '.join(states)}" if states else ""))
         raise typer.Exit(Exit.NOT_FOUND)
     return found[0]
 

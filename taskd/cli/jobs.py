@@ -156,7 +156,8 @@ def _stopped(runs: list[Document], reply: Document, *, json: bool) -> None:
     for run in runs:
         put(f"{run['id']} {run['state']}")
     if any(run["state"] not in FINAL_STATES for run in runs):
-        talk("asked to end, and still running: a thread cannot be killed")
+        words = "still running: asked to end, and made to after its kill_grace"
+        talk(f"{words}; a thread cannot be killed")
 
 
 def _one_or_all(job: str | None, every_job: bool) -> str | None:

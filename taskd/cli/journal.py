@@ -14,7 +14,7 @@ import typer
 from taskd.cli.app import Curl, Json, app, client
 from taskd.cli.failures import Exit
 from taskd.cli.render import put, put_json, put_json_line, talk
-from taskd.cli.times import local
+from taskd.cli.times import local, time_of_day
 from taskd.client import Client
 from taskd.errors import ApiError, NoDaemon, StoreUnusable
 from taskd.terminal import harmless
@@ -151,7 +151,11 @@ def put_line(event: Mapping[str, Any], *, json: bool) -> None:
         put_json_line(event)
     else:
         what = " ".join(filter(None, (event["kind"], event["job"], event["run"])))
-        put(harmless(f"{event['seq']}  {local(event['at'])}  {what}  by {event['actor']}"))
+        at, by = local(event["at"]), f"  by {event['actor']}"
+        if sys.stdout.isatty():  # where a line is short: the day is today, the actor is taskd
+            at = time_of_day(event["at"]) or at
+            by = "" if event["actor"] == "taskd" else by
+        put(harmless(f"{event['seq']}  {at}  {what}{by}"))
     sys.stdout.flush()
 
 

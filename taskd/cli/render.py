@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from taskd.cli.table import Column, fitted_lines, plain_lines
+from taskd.cli.table import STATE_STYLES, Column, fitted_lines, plain_lines, styled
 from taskd.terminal import encoded, harmless, harmless_lines
 
 
@@ -42,8 +42,10 @@ def put_card(fields: Iterable[tuple[str, str]]) -> None:
     """Print what is known of one thing, a line for each field that is not empty."""
     known = [(label, harmless(text)) for label, text in fields if text]
     width = max((len(label) for label, _ in known), default=0)
+    has_styles = sys.stdout.isatty() and has_colour()
     for label, text in known:
-        _write(f"{label:{width}}  {text}")
+        style = STATE_STYLES.get(text, "") if has_styles and label == "state" else ""
+        _write(f"{label:{width}}  {styled(text, style)}")
 
 
 def size(count: int) -> str:

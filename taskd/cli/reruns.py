@@ -103,6 +103,7 @@ def _retried(reply: Document, *, dry_run: bool, json: bool) -> None:
     for run in reply["runs"]:
         put(run["id"])
     runs = counted(len(reply["runs"]), "run")
-    talk(f"{runs} would be done again" if dry_run else f"{runs} queued again")
+    wait = f"; wait for it with: taskd wait {reply['runs'][0]['id']}" if runs == "1 run" else ""
+    talk(f"{runs} would be done again" if dry_run else f"{runs} queued again{wait}")
     if reply["more"]:
         talk("there may be more: type it again")

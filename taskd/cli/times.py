@@ -29,6 +29,12 @@ def local(instant: str | None, zone: tzinfo | None = None) -> str:
     return f"{_local(instant, zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def time_of_day(instant: str) -> str:
+    """An RFC 3339 instant of today as ``18:00:00``; empty for one of any other day."""
+    then, now = _local(instant), clock().now().astimezone()
+    return f"{then:%H:%M:%S}" if then.date() == now.date() else ""
+
+
 def relative(instant: str | None) -> str:
     """How far an RFC 3339 instant is from now: ``in 2h``, ``3m ago``, ``now``; empty for None."""
     if instant is None:

@@ -43,16 +43,18 @@ class Line:
 
     def __init__(self) -> None:
         self.is_live = sys.stderr.isatty()
+        self._is_shown = False
 
     def show(self, text: str) -> None:
         """Put a text in the place of the one before, on one line of the terminal."""
         if self.is_live:
             width = shutil.get_terminal_size().columns - 1
             self._write(f"\r{cut(harmless(text), width, ellipsis())}\x1b[K")
+            self._is_shown = True
 
     def clear(self) -> None:
         """Take the text away."""
-        if self.is_live:
+        if self._is_shown:
             self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:

@@ -308,7 +308,14 @@ def _names(
 ) -> tuple[JobName, ...]:
     if jobs is not None:
         return jobs
-    return tuple(sorted(n for n, record in ledger.jobs.items() if record.state is state))
+    # One that is not enabled is never due: there is nothing to hold, and it could not be resumed.
+    return tuple(
+        sorted(
+            name
+            for name, record in ledger.jobs.items()
+            if record.state is state and record.job.enabled
+        )
+    )
 
 
 def _end(

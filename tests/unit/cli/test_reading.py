@@ -12,7 +12,8 @@ import termios
 
 import pytest
 
-from taskd.cli.times import relative
+from taskd.cli.times import clock, relative
+from taskd.cli.values import rfc3339
 from tests.unit.cli.conftest import Taskd, Terminal
 from tests.unit.cli.peer import (
     OTHER_RUN_ID,
@@ -156,7 +157,8 @@ def test_what_to_retry_is_named_or_chosen_among_the_dead(taskd: Taskd, peer: Pee
     peer.answers_with("POST", "/v1/retry", reply)
     ended = taskd("retry", RUN_ID)
     assert (ended.status, ended.out) == (0, f"{OTHER_RUN_ID}\n")
-    assert ended.err == "1 run queued again\nthere may be more: type it again\n"
+    again = f"1 run queued again; wait for it with: taskd wait {OTHER_RUN_ID}"
+    assert ended.err == f"{again}\nthere may be more: type it again\n"
     taskd("retry", "--dead", "--job", "a", "--error", "E", "--older-than", "1d", "--dry-run")
     filters = {"job": "a", "error": "E", "older_than": "1d"}
     assert [request.body for request in peer.requests] == [
@@ -259,6 +261,28 @@ def test_result_and_error_of_a_job_are_those_of_its_latest_run_of_that_kind(
     ]
     none = taskd("error", "report")
     assert (none.status, none.err) == (4, "report has no run that is FAILED or DEAD\n")
+
+
+def test_a_job_that_is_waited_for_stands_for_its_latest_run(taskd: Taskd, peer: Peer) -> None:
+    peer.answers_with("GET", "/v1/runs", [run_document(state="RUNNING")])
+    peer.answers_with("GET", f"/v1/runs/{RUN_ID}/wait", run_document())
+    assert taskd("wait", "report").out == f"{RUN_ID} SUCCEEDED\n"
+    assert peer.requests[0].target == "/v1/runs?job=report&limit=1"
+
+
+def test_a_terminal_has_short_events_and_a_coloured_state_on_a_card(
+    taskd_terminal: Terminal, peer: Peer
+) -> None:
+    event = {"seq": 7, "at": rfc3339(clock().now()), "actor": "taskd", "kind": "run.running"}
+    line = json.dumps({**event, "job": "report", "run": RUN_ID, "data": {}}).encode()
+    peer.answers_raw("GET", "/v1/events", line + b"\n")
+    assert re.fullmatch(
+        rf"7  \d\d:\d\d:\d\d  run.running report {RUN_ID}\n", taskd_terminal("events")
+    )
+    peer.answers_with("GET", "/v1/jobs/report", job_document(state="paused"))
+    card = taskd_terminal("status", "report")
+    assert "\x1b[33mpaused\x1b[0m" in card
+    assert "next" not in card  # it is held
 
 
 def test_error_of_a_run_without_one_prints_nothing(taskd: Taskd, peer: Peer) -> None:

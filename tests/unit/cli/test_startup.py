@@ -102,7 +102,7 @@ def test_the_summary_of_a_verb_is_the_beginning_of_its_help(name: str) -> None:
 def test_usage_is_written_as_in_a_manual(taskd: Taskd) -> None:
     assert taskd("--help").out.startswith("Usage: taskd [OPTIONS] VERB [...]\n")
     assert taskd("pause", "--help").out.startswith("Usage: taskd pause [OPTIONS] [JOB]\n")
-    assert taskd("wait", "--help").out.startswith("Usage: taskd wait [OPTIONS] RUN...\n")
+    assert taskd("wait", "--help").out.startswith("Usage: taskd wait [OPTIONS] RUN|JOB...\n")
 
 
 @pytest.mark.parametrize("verb", VERBS)

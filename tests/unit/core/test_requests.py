@@ -268,6 +268,15 @@ def test_pause_all_holds_the_active_and_resume_all_releases_the_paused() -> None
     assert sorted(released) == ["active", "active", "stopped"]
 
 
+def test_pause_all_and_resume_all_leave_a_disabled_job_alone() -> None:
+    driver = Driver(a_job("a"), replace(a_job("b"), enabled=False))
+    driver.ask(Paused(jobs=None))
+    held = {name: record.state.value for name, record in driver.jobs.items()}
+    driver.ask(Resumed(jobs=None))
+    released = {record.state.value for record in driver.jobs.values()}
+    assert (held, released) == ({"a": "paused", "b": "active"}, {"active"})
+
+
 def test_a_job_that_failures_paused_is_forgiven_them_when_it_is_resumed() -> None:
     driver = Driver(replace(a_job(), pause_after_failures=2))
 
