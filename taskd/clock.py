@@ -88,6 +88,8 @@ class SystemClock:
         except (AttributeError, OSError):  # no such function in libc; no such call in the kernel
             self._timer = None
         self._seen_offset = self._offset()
+        self._armed_at: datetime | None = None
+        self._polls: dict[int, select.poll] = {}  # by the descriptor of the wakeup
 
     def now(self) -> datetime:
         """The wall-clock time: aware UTC, in whole microseconds, never rounded up."""
@@ -122,20 +124,31 @@ class SystemClock:
             self._timer = None
 
     def _sleep(self, timer: int, deadline: datetime, wakeup: ports.Wakeup) -> None:
-        poll = select.poll()
-        poll.register(timer, select.POLLIN)
-        poll.register(wakeup.fileno(), select.POLLIN)
+        poll = self._poll(timer, wakeup)
         try:
             while self.now() < deadline:
-                _arm(timer, deadline)
+                # Under load each turn waits for the same instant, or for none: it stays armed.
+                if deadline != self._armed_at:
+                    _arm(timer, deadline)
+                    self._armed_at = deadline
                 if any(ready == wakeup.fileno() for ready, _ in poll.poll()):
                     return
+                self._armed_at = None
                 os.read(timer, 8)
         except OSError as error:
+            self._armed_at = None
             # timerfd_create(2): both calls fail so, once, after the clock was set; arming therefore
             # also reports a step that happened between two waits.
             if error.errno != errno.ECANCELED:
                 raise
+
+    def _poll(self, timer: int, wakeup: ports.Wakeup) -> select.poll:
+        poll = self._polls.get(wakeup.fileno())
+        if poll is None:
+            poll = self._polls[wakeup.fileno()] = select.poll()
+            poll.register(timer, select.POLLIN)
+            poll.register(wakeup.fileno(), select.POLLIN)
+        return poll
 
     def _glance(self, deadline: datetime, wakeup: ports.Wakeup) -> None:
         poll = select.poll()

@@ -19,6 +19,22 @@ from taskd.stores.reading import Journal
 from taskd.stores.run_rows import attempt_from, run_from
 
 IDS_IN_A_STATEMENT = 500  # of the 32,766 variables SQLite allows
+INDEXED_STATES = "state NOT IN ('PENDING', 'QUEUED', 'SUCCEEDED')"
+"""The term of the index of states, to the letter."""
+NEWEST = "WHERE true"
+"""Walking back from the newest run, until there are enough."""
+LIVE = (
+    "INDEXED BY runs_live WHERE (job IS NOT NULL OR crashes > 0) "
+    "AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING')"
+)
+WAITING_TASKS = {
+    RunState.PENDING: (
+        "INDEXED BY runs_pending WHERE job IS NULL AND state IN ('PENDING', 'RETRYING')"
+    ),
+    RunState.QUEUED: (
+        "INDEXED BY runs_queued WHERE job IS NULL AND crashes = 0 AND state = 'QUEUED'"
+    ),
+}
 
 
 class History:
@@ -67,7 +83,7 @@ class History:
 
     def running(self) -> list[Run]:
         """Return the runs that execute now."""
-        statement = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
+        statement = f"SELECT * FROM runs WHERE state = 'RUNNING' AND {INDEXED_STATES} ORDER BY id"
         return [run_from(row) for row in self._db.execute(statement)]
 
     def depth(self, most: int) -> int:
@@ -84,13 +100,21 @@ class History:
         limit: int = 100,
     ) -> list[Run]:
         """Return runs, newest first: of one job, in some states, due since an instant."""
-        wanted: set[RunState | None] = {*states} or {None}
-        # One state at a time, each in the order of its index: together they would be sorted whole.
-        found = [run for state in wanted for run in self._newest(job, state, since, limit)]
-        return sorted(found, key=lambda run: run.id, reverse=True)[:limit]
+        found = {
+            run.id: run
+            for state in {*states} or (None,)
+            for source in _sources(state, is_of_job=job is not None)
+            for run in self._newest(source, job, state, since, limit)
+        }
+        return sorted(found.values(), key=lambda run: run.id, reverse=True)[:limit]
 
     def _newest(
-        self, job: str | None, state: RunState | None, since: datetime | None, limit: int
+        self,
+        source: str,
+        job: str | None,
+        state: RunState | None,
+        since: datetime | None,
+        limit: int,
     ) -> Iterator[Run]:
         terms = {
             "job = ?": job,
@@ -98,10 +122,10 @@ class History:
             "scheduled_at >= ?": since and microseconds(since),
         }
         asked = {term: value for term, value in terms.items() if value is not None}
-        where = f"WHERE {' AND '.join(asked)}" if asked else ""
-        # SQLite would rather read all runs backwards, for they are in the wanted order.
-        index = "INDEXED BY runs_by_time" if asked.keys() == {"scheduled_at >= ?"} else ""
-        statement = f"SELECT * FROM runs {index} {where} ORDER BY id DESC LIMIT ?"
+        if source == NEWEST and job is None and since is not None:
+            # SQLite would rather read all runs backwards, for they are in the wanted order.
+            source = f"INDEXED BY runs_by_time {source}"
+        statement = f"SELECT * FROM runs {' AND '.join([source, *asked])} ORDER BY id DESC LIMIT ?"
         return map(run_from, self._db.execute(statement, (*asked.values(), limit)))
 
     def dead(
@@ -178,6 +202,20 @@ class History:
         """Return the decisions to skip occurrences of a job, in order."""
         statement = "SELECT * FROM skips WHERE job = ? ORDER BY first_at"
         return [rows.skip_from(row) for row in self._db.execute(statement, (job,))]
+
+
+def _sources(state: RunState | None, *, is_of_job: bool) -> list[str]:
+    """Return where the runs of a state are: an index of its own, and the terms that it holds.
+
+    One state at a time, each in the order of its index: together they would be sorted whole.
+    """
+    match state:
+        case None | RunState.SUCCEEDED:
+            return [NEWEST]
+        case RunState.PENDING | RunState.QUEUED:
+            return [LIVE] if is_of_job else [LIVE, WAITING_TASKS[state]]
+        case _:
+            return [f"WHERE {INDEXED_STATES}"]
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from taskd.stores import rows
 from taskd.stores.connection import create
 from taskd.stores.damage import Examination
 from taskd.stores.events import events_of
-from taskd.stores.history import History, opened
+from taskd.stores.history import INDEXED_STATES, History, opened
 from taskd.stores.layout import Row, Values
 from taskd.stores.lock import StoreLock
 from taskd.stores.retention import Retention
@@ -53,7 +53,7 @@ PRUNED_AT_ONCE = 200
 
 LIVE = "('PENDING', 'QUEUED', 'RUNNING', 'RETRYING')"
 LOAD_JOBS = "SELECT * FROM jobs ORDER BY name"
-LOAD_RUNNING = "SELECT * FROM runs WHERE state = 'RUNNING' ORDER BY id"
+LOAD_RUNNING = f"SELECT * FROM runs WHERE state = 'RUNNING' AND {INDEXED_STATES} ORDER BY id"
 # Without statistics SQLite would take the index of states for these, and sort what it finds.
 LOAD_LIVE = (
     f"SELECT * FROM runs INDEXED BY runs_live "

@@ -71,7 +71,7 @@ def with_a_damaged_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (newer, "has schema 99, and this taskd knows up to 3"),
+        (newer, "has schema 99, and this taskd knows up to 4"),
         (of_another_program, "is another program's database"),
         (no_database, "file is not a database"),
         (cut_short, "malformed"),
@@ -229,7 +229,7 @@ def test_an_empty_file_becomes_a_store_and_a_store_stays_one(tmp_path: Path) -> 
     (tmp_path / "t.db").touch()
     for _ in range(2):
         store = SqliteStore(tmp_path / "t.db")
-        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 3
+        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 4
         store.close()
 
 

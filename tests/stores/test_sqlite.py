@@ -61,16 +61,20 @@ def test_the_loop_and_the_readers_search_by_an_index_in_its_order(store: SqliteS
     plans = {statement: plan(store, statement) for statement in asked}
     update = f"UPDATE runs SET state = ? {WHERE_RUN}"
     plans[update] = plan(store, update, *(None,) * 4)
-    # Without any filter the rows are read backwards until there are enough.
-    assert plans.pop("SELECT * FROM runs   ORDER BY id DESC LIMIT 100") == ["SCAN runs"]
+    # These are read backwards until there are enough, or sorted, for they are few: what waits.
+    for terms in ("", " AND state = 'SUCCEEDED'"):
+        newest = f"SELECT * FROM runs WHERE true{terms} ORDER BY id DESC LIMIT 100"
+        assert plans.pop(newest) == ["SCAN runs"]
     assert len(plans) > 20
     by_time = "SEARCH runs USING INDEX runs_by_time (scheduled_at>?)"
     for statement, steps in plans.items():
         if by_time in steps:
             continue  # sorted by id, of what was due since then
-        bad = [step for step in steps if "SEARCH" not in step and step not in IN_ORDER]
+        is_of_waiting = "INDEXED BY runs_" in statement and "ORDER BY id DESC" in statement
+        sorts = ["USE TEMP B-TREE FOR ORDER BY"] if is_of_waiting else []
+        bad = [step for step in steps if "SEARCH" not in step and step not in IN_ORDER + sorts]
         assert not bad, (statement, steps)
-    assert sum(by_time in steps for steps in plans.values()) == 1
+    assert any(by_time in steps for steps in plans.values())
 
 
 def read_everything(history: History) -> None:
