@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from taskd.config.calendars import calendars_from_tables, ics_dates
+from taskd.config.calendars import calendars_from_tables
+from taskd.config.ics import ics_dates
 from taskd.config.load import load, survey
 from taskd.errors import InvalidJob
 
@@ -38,10 +39,50 @@ def test_an_event_is_on_the_dates_it_touches(tmp_path: Path, event: str, days: l
 
 
 @pytest.mark.parametrize(
+    ("rule", "days"),
+    [
+        ("RRULE:FREQ=YEARLY;COUNT=3", ["2026-12-25", "2027-12-25", "2028-12-25"]),
+        ("RRULE:FREQ=YEARLY;UNTIL=20271225", ["2026-12-25", "2027-12-25"]),
+        ("RRULE:FREQ=YEARLY;UNTIL=20271224", ["2026-12-25"]),
+        ("RRULE:FREQ=MONTHLY;BYDAY=-1FR;COUNT=2", ["2026-12-25", "2027-01-29"]),
+        ("RDATE;VALUE=DATE:20270101,20270106", ["2026-12-25", "2027-01-01", "2027-01-06"]),
+        (
+            "RRULE:FREQ=DAILY;COUNT=4\nEXDATE;VALUE=DATE:20261226,20261227",
+            ["2026-12-25", "2026-12-28"],
+        ),
+        (
+            "DURATION:P2D\nRRULE:FREQ=WEEKLY;COUNT=2",
+            ["2026-12-25", "2026-12-26", "2027-01-01", "2027-01-02"],
+        ),
+    ],
+)
+def test_an_event_that_repeats_is_on_each_of_its_dates(
+    tmp_path: Path, rule: str, days: list[str]
+) -> None:
+    path = ics(tmp_path, f"DTSTART;VALUE=DATE:20261225\n{rule}")
+    assert [day.isoformat() for day in ics_dates(path, "Europe/Berlin")] == days
+
+
+def test_the_end_of_a_rule_in_utc_is_read_on_the_clock_of_the_event(tmp_path: Path) -> None:
+    event = "DTSTART:20261224T233000Z\nRRULE:FREQ=DAILY;UNTIL=20261225T233000Z"
+    assert ics_dates(ics(tmp_path, event), "Europe/Berlin") == [
+        date(2026, 12, 25),
+        date(2026, 12, 26),
+    ]
+
+
+def test_an_event_without_an_end_repeats_for_fifty_years(tmp_path: Path) -> None:
+    event = "DTSTART;VALUE=DATE:20261225\nRRULE:FREQ=YEARLY"
+    assert [day.year for day in ics_dates(ics(tmp_path, event), "UTC")] == list(range(2026, 2076))
+
+
+@pytest.mark.parametrize(
     ("event", "says"),
     [
-        ("DTSTART;VALUE=DATE:20261225\nRRULE:FREQ=YEARLY", "repeats"),
-        ("DTSTART;VALUE=DATE:20261225\nRDATE;VALUE=DATE:20271225", "repeats"),
+        ("DTSTART:20261225T100000\nRRULE:FREQ=SECONDLY", "FREQ=SECONDLY is less than a day"),
+        ("DTSTART:20261225T100000\nRRULE:FREQ=DAILY;INTERVAL=0", "INTERVAL is less than 1"),
+        ("DTSTART:19000101T100000\nRRULE:FREQ=DAILY", "has more than 20000 days"),
+        ("DTSTART;VALUE=DATE:20261225\nRRULE:COUNT=3", "repeats in a way that cannot be read"),
         ("DTSTART;VALUE=DATE:20261225\nDTEND;VALUE=DATE:20261224", "ends"),
         ("DTSTART;VALUE=DATE:20261225\nDTEND;VALUE=DATE:99991224", "ends"),
         ("COMMENT:nothing", "has no DTSTART"),
