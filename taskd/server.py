@@ -17,13 +17,16 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from taskd import api
+from taskd.admission import BACKLOG, serve
 from taskd.answers import Refused, problem, refusal, respond
 from taskd.core.messages import Key
 from taskd.core.run import RunState
@@ -39,14 +42,15 @@ _SILENT.setLevel(logging.CRITICAL)
 BODY_LIMIT: Final = 1024 * 1024
 READ_TIMEOUT_S: Final = 10.0  # for a body, the first word on a connection, a reader to make room
 LONGEST_POLL_S: Final = 300.0
-BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails at once
-# Each kind waits among its own: for a read, for a commit, for a user's imports.
+# Each kind waits among its own: for a read, for a commit, for a user's imports, for a whole file's.
 READERS: Final = 8
 WRITERS: Final = 16
 IMPORTERS: Final = 4
+RELOADERS: Final = 4
 LONGEST_KEY: Final = 255  # characters of an Idempotency-Key
 LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
 
+V = TypeVar("V")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ApiFunction = Callable[[api.Host, api.Ask], object]
 
@@ -80,7 +84,6 @@ ROUTES: Final[list[tuple[str, str, ApiFunction, HTTPStatus]]] = [
     ("POST", "/v1/reload", api.reload, HTTPStatus.OK),
     ("POST", "/v1/shutdown", api.shutdown, HTTPStatus.OK),
 ]
-IMPORTING: Final[frozenset[ApiFunction]] = frozenset({api.add, api.reload})
 
 
 def listen(path: Path) -> socket.socket:
@@ -147,6 +150,7 @@ class Server:
         self._readers = ThreadPoolExecutor(READERS, "taskd-api-read")
         self._writers = ThreadPoolExecutor(WRITERS, "taskd-api-write")
         self._importers = ThreadPoolExecutor(IMPORTERS, "taskd-api-import")
+        self._reloaders = ThreadPoolExecutor(RELOADERS, "taskd-api-reload")
         self._thread = threading.Thread(target=self._serve, name="taskd-server", daemon=True)
 
     def start(self) -> None:
@@ -160,11 +164,11 @@ class Server:
             # While it still answers: a daemon that finds it dead would put its own in its place.
             with suppress(FileNotFoundError):
                 self._path.unlink()
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._events).result()
+        asyncio.run_coroutine_threadsafe(self._end(), self._events).result()
         self._events.call_soon_threadsafe(self._events.stop)
         self._thread.join()
         self._events.close()
-        for pool in (self._readers, self._writers, self._importers):
+        for pool in (self._readers, self._writers, self._importers, self._reloaders):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _serve(self) -> None:
@@ -172,26 +176,38 @@ class Server:
         self._events.run_forever()
 
     async def _open(self) -> None:
-        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[_problems])
+        app = web.Application(
+            client_max_size=BODY_LIMIT, middlewares=[_delivering(self._read_timeout_s), _problems]
+        )
+        slow: dict[ApiFunction, ThreadPoolExecutor]
+        slow = {api.add: self._importers, api.reload: self._reloaders}
         for method, path, function, status in ROUTES:
-            pool = self._readers if method == "GET" else self._writers
-            pool = self._importers if function in IMPORTING else pool
+            pool = self._readers if method == "GET" else slow.get(function, self._writers)
             app.router.add_route(method, path, self._handler(function, pool, status))
         app.router.add_get("/v1/runs/{name}/wait", self._wait_for_run)
         app.router.add_get("/v1/runs/{name}/logs", self._logs_of)
         app.router.add_get("/v1/events", self._events_of)
         self._runner = web.AppRunner(
             app,
-            access_log=None,
             handle_signals=False,
             handler_cancellation=True,  # nobody waits for a run any more
-            logger=_SILENT,
-            keepalive_timeout=self._read_timeout_s,
-            lingering_time=self._read_timeout_s,
             shutdown_timeout=1.0,
         )
         await self._runner.setup()
-        await web.SockSite(self._runner, self._control, backlog=BACKLOG).start()
+        self._served = await serve(
+            self._runner,
+            self._control,
+            {
+                "access_log": None,
+                "logger": _SILENT,
+                "keepalive_timeout": self._read_timeout_s,
+                "lingering_time": self._read_timeout_s,
+            },
+        )
+
+    async def _end(self) -> None:
+        self._served.close()
+        await self._runner.cleanup()
 
     def _handler(
         self, function: ApiFunction, pool: ThreadPoolExecutor, status: HTTPStatus
@@ -246,6 +262,8 @@ class Server:
 async def _read(request: web.Request, timeout_s: float) -> api.Ask:
     """Return the request as the API takes it. Raises `Refused`."""
     body: object = {}
+    if (request.content_length or 0) > BODY_LIMIT:
+        raise web.HTTPRequestEntityTooLarge(BODY_LIMIT, request.content_length or 0)
     try:
         async with asyncio.timeout(timeout_s):
             text = await request.read()
@@ -255,17 +273,23 @@ async def _read(request: web.Request, timeout_s: float) -> api.Ask:
         ) from None
     if text:
         try:
-            body = json.loads(text, parse_constant=_refuse_constant)
+            body = json.loads(
+                text, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats
+            )
             # JSON can spell half of a surrogate pair, which is no text and can be stored nowhere.
             json.dumps(body, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise Refused(HTTPStatus.BAD_REQUEST, "malformed", f"not JSON: {error}") from None
     if not isinstance(body, dict):
         raise Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body must be a JSON object")
+    try:
+        query = _without_repeats(list(request.query.items()))
+    except ValueError as error:
+        raise Refused(HTTPStatus.BAD_REQUEST, "malformed", f"the query: {error}") from None
     name = request.match_info.get("name", "")
     return api.Ask(
         name=name,
-        query=dict(request.query),
+        query=query,
         body=body,
         actor=f"uid:{_peer(request)}",
         key=_key(request, body),
@@ -288,6 +312,16 @@ def _refuse_constant(word: str) -> object:
     raise ValueError(f"{word} is not JSON")
 
 
+def _without_repeats(pairs: list[tuple[str, V]]) -> dict[str, V]:
+    """Return an object; of a key that is there twice nobody knows which is meant (RFC 8259)."""
+    members: dict[str, V] = {}
+    for key, value in pairs:
+        if key in members:
+            raise ValueError(f"{key!r} is there twice")
+        members[key] = value
+    return members
+
+
 def _peer(request: web.Request) -> int:
     """Return the uid at the other end, as the kernel knows it: unix(7), SO_PEERCRED."""
     transport = request.transport
@@ -299,12 +333,37 @@ def _peer(request: web.Request) -> int:
     return int(uid)
 
 
+@cache
+def _warn_of(uid: int) -> None:
+    """Log that a user was refused; once, for that user could ask all day."""
+    logger.warning("uid %d was refused: only root and uid %d may ask", uid, os.geteuid())
+
+
+def _delivering(patience_s: float) -> Middleware:
+    """Return what cuts off a reader that does not take its answer within `patience_s`."""
+
+    @web.middleware
+    async def deliver(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        try:
+            async with asyncio.timeout(patience_s):
+                await response.prepare(request)
+                await response.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+    return deliver
+
+
 @web.middleware
 async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit only those who may ask; turn every refusal into a problem document (RFC 9457)."""
     try:
         uid = _peer(request)
         if uid not in (0, os.geteuid()):
+            _warn_of(uid)
             raise Refused(HTTPStatus.FORBIDDEN, "forbidden", f"uid {uid} may not use this daemon")
         return await handler(request)
     except web.HTTPRequestEntityTooLarge:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +65,10 @@ class Connection:
         except (h11.LocalProtocolError, UnicodeEncodeError) as error:
             raise ValueError(f"{target!r} with {dict(headers)!r} is no request: {error}") from error
         parts = (request, h11.Data(data=body), h11.EndOfMessage())
-        self._socket.sendall(b"".join(self._http.send(part) or b"" for part in parts))
+        sent = b"".join(self._http.send(part) or b"" for part in parts)
+        # A daemon that has too many connections says so and hangs up; the answer is there to read.
+        with suppress(BrokenPipeError):
+            self._socket.sendall(sent)
 
     def status(self) -> int:
         """Read the head of the answer and return its status."""

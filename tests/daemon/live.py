@@ -67,6 +67,7 @@ class Live:
         self.client = Client(self.socket)
         self.lines: SimpleQueue[str] = SimpleQueue()
         self.said: list[str] = []
+        self.descriptors: int | None = None
         self.process: subprocess.Popen[str] | None = None
         self.reader: threading.Thread | None = None
         (folder / "work.py").write_text(WORK)
@@ -88,7 +89,9 @@ class Live:
 
     def command(self) -> list[str]:
         """Return what starts the daemon."""
+        limited = ["sh", "-c", f'ulimit -n {self.descriptors}; exec "$@"', "sh"]
         return [
+            *(limited if self.descriptors is not None else ()),
             *(sys.executable, "-m", "taskd", "run", str(self.config)),
             *("--socket", str(self.socket), "--store", self.store),
         ]

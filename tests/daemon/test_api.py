@@ -137,6 +137,32 @@ def test_noise_and_idle_connections_do_no_harm(live: Live) -> None:
         peer.close()
 
 
+def test_connections_over_the_cap_are_told_so_and_keep_no_job_waiting(live: Live) -> None:
+    live.descriptors = 160
+    live.start('[jobs.fast]\ncommand = ["true"]\nevery = "100ms"\n')
+    runs = live.job("fast")["counts"].get("SUCCEEDED", 0)
+    dripping = [socket.socket(socket.AF_UNIX) for _ in range(400)]
+    for peer in dripping:
+        peer.connect(str(live.socket))
+    with pytest.raises(ApiError) as caught:
+        live.client.ping()
+    assert (caught.value.status, caught.value.code) == (503, "too_many_connections")
+    for peer in dripping[:40]:
+        peer.close()
+    live.until(lambda: answers(live) and live.job("fast")["counts"]["SUCCEEDED"] > runs + 5)
+    assert set(live.job("fast")["counts"]) <= {"SUCCEEDED", "SKIPPED"}
+    for peer in dripping[40:]:
+        peer.close()
+    assert not [line for line in live.rest() if line.startswith("ERROR")]
+
+
+def answers(live: Live) -> bool:
+    try:
+        return bool(live.client.ping())
+    except ApiError:
+        return False
+
+
 def test_long_polls_and_slow_imports_do_not_hold_up_the_others(live: Live) -> None:
     (live.folder / "slow.py").write_text("import time\ntime.sleep(1.5)\ndef f(): pass\n")
     live.start(HOLD)

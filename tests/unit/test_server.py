@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import select
 import socket
@@ -155,10 +156,76 @@ def test_noise_leaves_nothing_in_the_log(
     caplog.set_level(logging.INFO)
     for noise in (
         b"GET / HTTP/1.1\r\nHost: t\r\nContent-Length: x\r\n\r\n",
+        b"GET /v1/%s HTTP/1.1\r\nHost: t\r\n\r\n" % (b"a" * 100_000),
         b"\x16\x03\x01\r\n\r\n",
     ):
-        assert raw(path, noise).startswith(b"HTTP/1.0 400 ")
+        head, _, document = raw(path, noise).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.0 400 ")
+        assert b"application/problem+json" in head
+        assert json.loads(document)["code"] == "malformed"
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /v1/ping HTTP/1.1\r\nHost: ", b"POST /v1/shutdown HTTP/1.1\r\nHost: "]
+)
+@pytest.mark.parametrize("before", [b"", b"GET /v1/ping HTTP/1.1\r\nHost: t\r\n\r\n"])
+def test_a_head_that_drips_is_given_up(
+    client: Client, path: Path, before: bytes, line: bytes
+) -> None:
+    beat = threading.Event()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(PATIENCE_S)
+        peer.connect(str(path))
+        peer.sendall(before)
+        if before:
+            assert peer.recv(65536)
+        peer.sendall(line)
+        with pytest.raises(BrokenPipeError):
+            for _ in range(int(PATIENCE_S / 0.02)):
+                peer.sendall(b"x")
+                beat.wait(0.02)
+
+
+def test_a_length_over_the_cap_is_refused_before_the_body_comes(client: Client, path: Path) -> None:
+    head = b"POST /v1/jobs HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000000\r\n\r\n"
+    answer = raw(path, head)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"too_large"' in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "body"),
+    [
+        (b"POST /v1/shutdown", b'{"now": false, "now": true}'),
+        (b"POST /v1/jobs", b'{"name": "a", "kwargs": {"n": 1, "n": 2}}'),
+        (b"GET /v1/runs?limit=1&limit=2", b""),
+    ],
+)
+def test_what_is_there_twice_is_refused(
+    client: Client, path: Path, target: bytes, body: bytes
+) -> None:
+    head = b"%s HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    answer = raw(path, head % (target, len(body)) + body)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"is there twice" in answer
+
+
+def test_a_reader_that_does_not_take_its_answer_is_cut_off(
+    host: Host, client: Client, path: Path
+) -> None:
+    words = "w" * 8192
+    jobs = tuple(
+        Job(name=JobName(f"j{n}"), call=Call("os:getcwd"), description=words) for n in range(300)
+    )
+    host.scheduler.inbox.ask(Added(jobs=jobs)).result()
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(path))
+        slow.sendall(b"GET /v1/status HTTP/1.1\r\nHost: t\r\n\r\n")
+        hang_up = select.poll()
+        hang_up.register(slow, select.POLLHUP)
+        assert hang_up.poll(PATIENCE_S * 1000)
+    assert len(client.status()["jobs"]) == 300
 
 
 def test_changes_that_wait_hold_up_no_question_and_a_reload_holds_up_no_change(
