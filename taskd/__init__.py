@@ -63,6 +63,9 @@ _HOMES = {
 }
 
 
+__all__ = list(_HOMES)
+
+
 def __getattr__(name: str) -> object:
     home = _HOMES.get(name)
     if home is None:

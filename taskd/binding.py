@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from taskd.core.job import Call, Job, JobName, Source
@@ -14,7 +14,7 @@ from taskd.core.messages import Task as TaskInput
 from taskd.core.retry import DEFAULT_FAILURE
 from taskd.core.run import RunId
 from taskd.core.schedule import Every
-from taskd.errors import NotImportable
+from taskd.errors import InvalidJob, NotImportable
 from taskd.executors.call import resolve
 from taskd.executors.objects import LocalCall
 from taskd.task import OneTime, Periodic
@@ -57,6 +57,7 @@ class Binder:
                 durable scheduler.
             NotImportable: The scheduler is durable and it cannot be imported by name.
         """
+        _check_types(task)
         seen = self._seen.get(id(task.function))
         if seen is None:
             seen = self._seen[id(task.function)] = _Callable(task.function)
@@ -70,7 +71,8 @@ class Binder:
         call = Call(seen.target, tuple(task.args), dict(task.kwargs))
         try:
             _encode([call.args, call.kwargs]).encode()
-        except (TypeError, ValueError) as error:
+            _check_keys([call.args, call.kwargs])
+        except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(
                 f"the arguments of {call.target} must be JSON for a durable scheduler: {error}"
             ) from None
@@ -106,7 +108,11 @@ class _Callable:
         """Refuse arguments that do not fit: what fits goes by their number and names alone."""
         shape = (len(task.args), *task.kwargs)
         if self._signature is not None and shape not in self._fitting:
-            self._signature.bind(*task.args, **task.kwargs)
+            try:
+                self._signature.bind(*task.args, **task.kwargs)
+            except TypeError as error:
+                name = getattr(self._function, "__qualname__", repr(self._function))
+                raise TypeError(f"{name}{self._signature}: {error}") from None
             self._fitting.add(shape)
         if isinstance(task, Periodic) and task.carry and not task.args:
             raise TypeError("carry replaces the first argument, and there is none: give args=[...]")
@@ -115,7 +121,7 @@ class _Callable:
 def one_time_task(task: OneTime, task_id: RunId, call: Call) -> TaskInput:
     """Return a task for the engine; a policy that is the default is not kept with it."""
     is_default = task.failure is DEFAULT_FAILURE or task.failure == DEFAULT_FAILURE
-    due_at = task.when.astimezone(UTC)
+    due_at = _instant(task.when)
     return TaskInput(task_id, call, due_at, task.priority, None if is_default else task.failure)
 
 
@@ -130,3 +136,50 @@ def periodic_job(task: Periodic, task_id: RunId, call: Call) -> Job:
         carry=task.carry,
         failure=task.failure,
     )
+
+
+def _check_keys(value: object) -> None:
+    """Refuse keys that json would turn into text: 1 and "1" became one. Raises TypeError."""
+    left = [value]
+    while left:
+        match left.pop():
+            case dict() as members:
+                for key in members:
+                    if not isinstance(key, str):
+                        raise TypeError(f"the keys of a dict are text, not {key!r}")
+                left.extend(members.values())
+            case list() | tuple() as items:
+                left.extend(items)
+            case _:
+                pass
+
+
+def _instant(when: datetime) -> datetime:
+    """Return `when` in UTC. A naive one is local time; one that a clock set forward leaves out is
+    as long after that as it was meant to be: never early (PEP 495).
+
+    Raises:
+        InvalidJob: It is before the year 1 or after 9999 in UTC.
+    """
+    try:
+        if when.tzinfo is not None:
+            return when.astimezone(UTC)
+        whole = datetime.fromtimestamp(int(when.replace(microsecond=0).timestamp()), UTC)
+        return whole.replace(microsecond=when.microsecond)
+    except (ValueError, OverflowError) as error:
+        raise InvalidJob("at", f"{when} cannot be told in UTC: {error}") from None
+
+
+def _check_types(task: OneTime | Periodic) -> None:
+    if not isinstance(task, OneTime | Periodic):
+        raise TypeError(f"a task is a OneTime or a Periodic, not {task!r}")
+    if isinstance(task, OneTime) and not isinstance(task.when, datetime):
+        raise TypeError(f"when is a datetime, not {task.when!r}; datetime.now() is at once")
+    if isinstance(task, Periodic) and not isinstance(task.interval, timedelta):
+        raise TypeError(f"an interval is a timedelta, not {task.interval!r}")
+    if not isinstance(task.args, list | tuple):
+        raise TypeError(f"args is a list or a tuple, not {task.args!r}")
+    if not isinstance(task.kwargs, Mapping):
+        raise TypeError(f"kwargs is a dict, not {task.kwargs!r}")
+    if not isinstance(task.priority, int):
+        raise TypeError(f"priority is a number from -100 to 100, not {task.priority!r}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from taskd.core.ports import Clock, Keep, Pruned, Store
-from taskd.core.run import MICROSECOND, RunId
+from taskd.core.run import MICROSECOND, Run, RunId
 from taskd.core.zones import EPOCH
 from taskd.errors import StoreError
 
@@ -23,12 +24,52 @@ JUMP: Final = timedelta(hours=1)  # forward, of the wall clock
 DISTRUST: Final = timedelta(days=1)  # for somebody to set a clock right that jumped
 BATCH: Final = 100
 LARGEST_BATCH: Final = 2000
+FOREVER: Final = timedelta.max
+
+
+class Newest:
+    """What is kept in memory, which is smaller than a disk: the latest tasks, a job's last run.
+
+    The `least` latest finished tasks stay however old they are, the others for `remember`. The
+    loop's thread calls it.
+    """
+
+    def __init__(self, remember: timedelta, least: int = 1000) -> None:
+        self._remember = remember
+        self._ends: deque[datetime] = deque(maxlen=least)
+        self._every = max(1, least // 10)
+        self._since_sweep = 0
+
+    def ended(self, run: Run) -> None:
+        """Take note of a finished run."""
+        self._since_sweep += 1
+        if run.job is None and run.finished_at is not None:
+            self._ends.append(run.finished_at)
+
+    def is_due(self) -> bool:
+        """Whether so many runs have ended that a sweep is worth it; a sweep begins then."""
+        if self._since_sweep < self._every:
+            return False
+        self._since_sweep = 0
+        return True
+
+    def keep(self, now: datetime) -> Keep:
+        """Return how long to keep what has ended."""
+        is_full = len(self._ends) == self._ends.maxlen
+        of_tasks = max(self._remember, now - self._ends[0]) if is_full else FOREVER
+
+        def kept_for(job: str | None) -> tuple[timedelta, timedelta]:
+            kept = of_tasks if job is None else timedelta(0)
+            return kept, kept
+
+        return kept_for
 
 
 class Housekeeper:
     """Sweeps the store every hour, and whenever it is asked to. The loop's thread calls it.
 
-    `forget` is told of the runs that are gone: it must return at once. A sweep begins when the loop
+    `forget` is told of the runs that are gone: it must return at once. `newest` replaces age where
+    the store is in memory, and brings sweeps of its own. A sweep begins when the loop
     is awake in any case: where nothing happens nothing grows. It waits a day when the wall clock
     has jumped forward, which makes everything look old.
     """
@@ -38,8 +79,10 @@ class Housekeeper:
         store: Store,
         clock: Clock,
         forget: Callable[[Sequence[RunId]], None] = lambda _: None,
+        newest: Newest | None = None,
     ) -> None:
         self._forget = forget
+        self._newest = newest
         self._store = store
         self._clock = clock
         self._due = clock.elapsed() + FIRST.total_seconds()
@@ -63,6 +106,10 @@ class Housekeeper:
     def step(self, keep: Keep) -> None:
         """Take the next step if it is due."""
         began = self._clock.elapsed()
+        if self._newest is not None:
+            keep = self._newest.keep(self._clock.now())
+            if not self._is_under_way and self._newest.is_due():
+                self._due = began
         if began < self._due or self._has_jumped():
             return
         try:

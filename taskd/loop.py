@@ -17,7 +17,7 @@ from taskd.core.engine import Engine
 from taskd.core.messages import Draining, HandedBack, Input
 from taskd.core.ports import Clock, Executor, Store
 from taskd.core.run import Run, RunId
-from taskd.housekeeping import Housekeeper
+from taskd.housekeeping import Housekeeper, Newest
 from taskd.inbox import Damaged, Follow, Inbox, Query, Stop, Sweep, Watch
 from taskd.outage import Outage
 from taskd.turns import Turns
@@ -33,6 +33,7 @@ class Loop:
     `engine` makes a new engine. `executor` is made with the inbox that it reports to. `on_end`
     is told of each finished run after its commit, `on_outage` of what keeps the store from being
     written, and of its end with an empty text; both on the loop's thread: they must return at once.
+    `newest` says what a store in memory keeps.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Loop:
         executor: Callable[[Inbox], Executor],
         on_end: Callable[[Run], None] = lambda _: None,
         on_outage: Callable[[str], None] = lambda _: None,
+        newest: Newest | None = None,
     ) -> None:
         self.outage = Outage(on_outage)
         self._store = store
@@ -51,7 +53,7 @@ class Loop:
         self._wakeup = clock.wakeup()
         self.inbox = Inbox(self._wakeup)
         self._executor = executor(self.inbox)
-        self._house = Housekeeper(store, clock, self._executor.forget)
+        self._house = Housekeeper(store, clock, self._executor.forget, newest)
         self._turns = Turns(
             store=store,
             clock=clock,

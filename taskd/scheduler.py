@@ -25,6 +25,7 @@ from taskd.errors import Stopped
 from taskd.executors.categories import Categories, by_class
 from taskd.executors.objects import LocalCall, Objects
 from taskd.executors.pool import Executors
+from taskd.housekeeping import Newest
 from taskd.ids import new_id
 from taskd.inbox import Inbox
 from taskd.loop import Loop
@@ -40,24 +41,22 @@ Calls = dict[str, LocalCall]
 class Scheduler(AsyncTwins):
     """Runs callables at a time or periodically: plain ones in threads, ``async def`` on a loop.
 
-    Without `store` everything is in memory: any callable will do and results are the objects
-    themselves. With ``"sqlite:///jobs.db"`` tasks survive restarts and crashes: callables must be
-    importable, arguments and results are JSON. It starts by itself with the first call and never
-    keeps the interpreter from exiting. Every method may be called from any thread, and from within
-    a task; once it was shut down, each raises `Stopped`. A fork must make one of its own.
+    Without `store` it is in memory: any callable will do and results are the objects themselves.
+    With ``"sqlite:///jobs.db"`` tasks survive restarts and crashes: callables must be importable,
+    arguments and results are JSON. It starts with the first call and never keeps the interpreter
+    from exiting. Every method may be called from any thread, and from within a task; once it was
+    shut down, each raises `Stopped`. A fork must make one of its own.
 
-    `workers` is how many tasks run at once. `durability` is ``"full"`` (what was acknowledged
-    survives a power loss) or ``"normal"`` (a crash of the process). A relative store path begins at
-    `folder`. `clock` is for tests: see `taskd.testing`. With `captures` what tasks print is kept
-    beside the store. `on_end` is told of each finished run, and `on_outage` of what keeps the store
-    from being written and, with an empty text, of its end; both on a thread that must not be held
-    up. `categories` names kinds of failures, with the exception classes of each, or their names:
-    ``{"transient": [OSError, "requests.exceptions.Timeout"]}``.
+    `workers` is how many tasks run at once. In memory a finished task is known for `remember`, and
+    the latest 1,000 however old. `durability` is ``"full"`` (what was acknowledged survives a power
+    loss) or ``"normal"`` (a crash of the process). A relative store path begins at `folder`.
+    `clock` is for tests: see `taskd.testing`. With `captures` what tasks print is kept beside the
+    store. `on_end` is told of each finished run, `on_outage` of what keeps the store from being
+    written and, with an empty text, of its end; both on a thread that must not be held up.
+    `categories` names kinds of failures: ``{"transient": [OSError, "requests.Timeout"]}``.
 
-    Raises:
-        InvalidJob: An exception class is in two categories.
-        StoreLocked: Another process has the store.
-        StoreUnusable: The store cannot be served.
+    Raises ValueError for what cannot be, StoreLocked where another process has the store, and
+    StoreUnusable where it cannot be served.
     """
 
     def __init__(
@@ -65,6 +64,7 @@ class Scheduler(AsyncTwins):
         store: str | None = None,
         *,
         workers: int = 8,
+        remember: timedelta = timedelta(minutes=10),
         durability: str = "full",
         folder: Path | None = None,
         clock: Clock | None = None,
@@ -73,19 +73,22 @@ class Scheduler(AsyncTwins):
         on_outage: Callable[[str], None] = lambda _: None,
         categories: Categories | None = None,
     ) -> None:
+        _check(workers, durability)
         self._categories = by_class(categories or {})
         self.clock: Clock = clock or SystemClock()
         self._store = open_store(store, folder=folder, full_durability=durability == "full")
         self.objects: Objects | None = Objects() if self._store.path is None else None
         self._first_start = threading.Lock()  # taken once, by whoever starts it
         self._is_stopping, self._pid = False, os.getpid()
+        newest = Newest(remember) if self.objects else None
         self._loop = Loop(
             store=self._store,
             clock=self.clock,
             engine=partial(_engine, workers, Random().random),
             executor=partial(self._make_executor, _beside(self._store.path), captures),
-            on_end=partial(_ended, self.objects, on_end),
+            on_end=partial(_ended, self.objects, newest, on_end),
             on_outage=on_outage,
+            newest=newest,
         )
         self.inbox, self.outage = self._loop.inbox, self._loop.outage
         self.store_path = self._store.path
@@ -288,9 +291,20 @@ class Scheduler(AsyncTwins):
             raise Stopped("the scheduler has shut down")
 
 
-def _ended(objects: Objects | None, on_end: Callable[[Run], None], run: Run) -> None:
+def _check(workers: object, durability: object) -> None:
+    if not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"workers is how many tasks run at once, 1 or more: not {workers!r}")
+    if durability not in ("full", "normal"):
+        raise ValueError(f'durability is "full" or "normal", not {durability!r}')
+
+
+def _ended(
+    objects: Objects | None, newest: Newest | None, on_end: Callable[[Run], None], run: Run
+) -> None:
     if objects is not None:
         objects.ended(run)
+    if newest is not None:
+        newest.ended(run)
     on_end(run)
 
 

@@ -163,7 +163,7 @@ class Task:
             end.result(timeout)
         except TimeoutError:
             end.cancel()
-            raise TimeoutError(f"task {self.id} did not finish within {timeout:g} s") from None
+            raise self._too_slow(timeout) from None
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait, for at most `timeout` seconds, and return the result.
@@ -217,9 +217,21 @@ class Task:
         return self._await().__await__()
 
     async def _await(self) -> object:
-        await asyncio.wrap_future(await asyncio.to_thread(self._first_end))
+        await self.await_end()
         ending = await asyncio.to_thread(self._owner.read, self._ending)
         return ending.get()  # raised here, for asyncio loses a StopIteration raised in a thread
+
+    async def await_end(self, timeout: float | None = None) -> None:
+        """Do what `wait` does, awaitably; no thread waits. Raises TimeoutError."""
+        end = asyncio.wrap_future(await asyncio.to_thread(self._first_end))
+        try:
+            async with asyncio.timeout(timeout):
+                await end
+        except TimeoutError:
+            raise self._too_slow(timeout) from None
+
+    def _too_slow(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(f"task {self.id} did not finish within {timeout:g} s")
 
     # -- what the store says ---------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
-from taskd.task import OneTime, Periodic, TaskError
+from taskd.task import OneTime, Periodic, Task, TaskError
 
 
 class AsyncTwins(ABC):
@@ -45,6 +45,10 @@ class AsyncTwins(ABC):
     @abstractmethod
     def schedule_many(self, tasks: Sequence[OneTime | Periodic]) -> list[str]:
         """Schedule all of `tasks` in one commit; return their ids in the same order."""
+
+    @abstractmethod
+    def task(self, task_id: str) -> Task:
+        """Return the handle of a task."""
 
     @abstractmethod
     def get_task_status(self, task_id: str) -> str:
@@ -119,8 +123,11 @@ class AsyncTwins(ABC):
         return await asyncio.to_thread(self.get_task_status, task_id)
 
     async def aget_task_result(self, task_id: str, timeout: float | None = None) -> Any:
-        """Do what `get_task_result` does, awaitably."""
-        return await asyncio.to_thread(self.get_task_result, task_id, timeout)
+        """Do what `get_task_result` does, awaitably; no thread waits meanwhile."""
+        if timeout is not None:
+            task = await asyncio.to_thread(self.task, task_id)
+            await task.await_end(timeout)
+        return await asyncio.to_thread(self.get_task_result, task_id)
 
     async def aget_task_error(self, task_id: str) -> TaskError | None:
         """Do what `get_task_error` does, awaitably."""

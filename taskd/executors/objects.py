@@ -61,5 +61,10 @@ class Objects:
         before = self._latest.get(run.job)
         self._latest[run.job] = run.id
         if before is not None:
-            self.results.pop(before, None)
-            self.errors.pop(before, None)
+            self.forget([before])
+
+    def forget(self, runs: Sequence[RunId]) -> None:
+        """Let go of what runs came to that are in the store no more."""
+        for run in runs:
+            self.results.pop(run, None)
+            self.errors.pop(run, None)

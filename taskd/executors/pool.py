@@ -93,6 +93,7 @@ class Executors:
     ) -> None:
         self.outputs = Outputs(state) if state is not None and captures else None
         self.code = LoadedCode()
+        self._objects = objects
         self._reports = Reports(inbox, clock, objects, categories, self.outputs)
         notes = None if state is None else state / "groups"
         self.killed = [] if notes is None else kill_leftovers(notes)
@@ -132,7 +133,9 @@ class Executors:
         crash_point("interrupt.after")
 
     def forget(self, runs: Sequence[RunId]) -> None:
-        """Delete what runs printed, in a thread that nobody waits for."""
+        """Let go of what runs returned; delete what they printed, in a thread of its own."""
+        if self._objects is not None:
+            self._objects.forget(runs)
         if self.outputs is not None:
             delete = threading.Thread(target=self.outputs.delete, args=(runs,), daemon=True)
             delete.start()

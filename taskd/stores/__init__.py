@@ -28,7 +28,11 @@ def open_store(
 
 def sqlite_path(url: str, folder: Path) -> Path:
     """Return the file that a ``sqlite:///`` address names."""
+    if not isinstance(url, str):
+        raise TypeError(f"a store's address is text like sqlite:///jobs.db, not {url!r}")
     scheme, _, path = url.partition(":///")
+    if path == ":memory:":
+        raise StoreUnusable(url, "is no file", "give no address for a Scheduler in memory")
     if scheme != "sqlite" or not path or "\0" in path:
         raise StoreUnusable(url, "is not a store's address", "write sqlite:///path/to/taskd.db")
     if path.startswith("~"):

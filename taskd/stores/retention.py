@@ -56,9 +56,13 @@ FIRST_SKIP: Final = ("", 0)
 
 
 class Retention:
-    """Where a sweep stands. A new one begins with the oldest run, which is never wrong."""
+    """Where a sweep stands. A new one begins with the oldest run, which is never wrong.
 
-    def __init__(self) -> None:
+    Without `keeps_dead` dead letters go as other failed runs do.
+    """
+
+    def __init__(self, *, keeps_dead: bool = True) -> None:
+        self._keeps_dead = keeps_dead
         self._run: str | None = ""  # the last run looked at; None: all are
         self._skip: tuple[str, int] | None = FIRST_SKIP
 
@@ -85,7 +89,7 @@ class Retention:
         shortest = _shortest(transaction.db, keep)
         place = (after, _first_id(_cutoff(at, shortest)), batch)
         found = transaction.db.execute(SWEEP_RUNS, place).fetchall()
-        old = [row["id"] for row in found if _is_old(row, at, keep)]
+        old = [row["id"] for row in found if self._is_old(row, at, keep)]
         _forget(transaction, at, runs=old)
         self._run = found[-1]["id"] if len(found) == batch else None
         return Pruned(runs=len(old), gone=tuple(map(RunId, old)))
@@ -97,6 +101,16 @@ class Retention:
         old = [(job, first) for job, first, decided in found if decided < _cutoff(at, keep(job)[0])]
         _forget(transaction, at, skips=old)
         return (found[-1]["job"], found[-1]["first_at"]) if len(found) == batch else None
+
+    def _is_old(self, row: sqlite3.Row, at: int, keep: Keep) -> bool:
+        state = RunState(row["state"])
+        if not state.is_final or row["is_last"] or row["finished_at"] is None:
+            return False
+        if state is RunState.DEAD and self._keeps_dead and not row["is_dismissed"]:
+            return False
+        success, failed = keep(row["job"])
+        kept = failed if state in (RunState.DEAD, RunState.FAILED) else success
+        return bool(row["finished_at"] < _cutoff(at, kept))
 
 
 def _shortest(db: sqlite3.Connection, keep: Keep) -> timedelta:
@@ -117,20 +131,6 @@ def _first_id(at: int) -> str:
 
 def _cutoff(at: int, kept: timedelta) -> int:
     return at - kept // MICROSECOND  # of integers, for timedelta.max means: for ever
-
-
-def _is_old(row: sqlite3.Row, at: int, keep: Keep) -> bool:
-    state = RunState(row["state"])
-    if not state.is_final or row["is_last"] or row["finished_at"] is None:
-        return False
-    success, failed = keep(row["job"])
-    match state:
-        case RunState.DEAD:
-            return bool(row["is_dismissed"]) and row["finished_at"] < _cutoff(at, failed)
-        case RunState.FAILED:
-            return bool(row["finished_at"] < _cutoff(at, failed))
-        case _:
-            return bool(row["finished_at"] < _cutoff(at, success))
 
 
 def _forget(

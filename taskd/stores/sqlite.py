@@ -109,7 +109,7 @@ class SqliteStore:
             if self.path is not None:
                 create(self.path)
             self._examination = Examination(self.path) if self.path is not None else None
-            self._retention = Retention()
+            self._retention = Retention(keeps_dead=self.path is not None)
             self._writer = Writer(self.path, synchronous=synchronous)
         except BaseException:
             if self._lock is not None:

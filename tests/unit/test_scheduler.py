@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskd import OneTime, Periodic, Scheduler, TaskFailed, UnknownTask
-from taskd.errors import InvalidJob, NotImportable
+from taskd.errors import InvalidJob, NotImportable, StoreUnusable
 from taskd.testing import FakeClock
 
 SOON = 10.0  # seconds of patience: everything here takes milliseconds
@@ -187,6 +188,51 @@ def test_naive_datetimes_are_local_and_aware_ones_of_any_zone(zone: timezone | N
         assert scheduler.get_task_result(task_id) == due_at
 
 
+@pytest.mark.parametrize(
+    ("naive", "instant"),
+    [
+        (datetime(2027, 3, 28, 1, 59, 59, 999999), datetime(2027, 3, 28, 0, 59, 59, 999999, UTC)),
+        (datetime(2027, 3, 28, 2, 30), datetime(2027, 3, 28, 1, 30, tzinfo=UTC)),  # is left out
+        (datetime(2027, 3, 28, 3, 0), datetime(2027, 3, 28, 1, 0, tzinfo=UTC)),
+        (datetime(2027, 10, 31, 2, 30), datetime(2027, 10, 31, 0, 30, tzinfo=UTC)),  # the first
+        (datetime(2027, 10, 31, 2, 30, fold=1), datetime(2027, 10, 31, 1, 30, tzinfo=UTC)),
+        (datetime(1916, 5, 1), datetime(1916, 4, 30, 22, tzinfo=UTC)),
+    ],
+)
+def test_a_naive_datetime_that_a_clock_leaves_out_is_never_early(
+    memory: Scheduler, berlin: None, naive: datetime, instant: datetime
+) -> None:
+    task_id = memory.schedule_one_time(fail, naive)
+    (run,) = memory.read(lambda history: history.runs())
+    assert (run.id, run.scheduled_at) == (task_id, instant)
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        datetime(1, 1, 1),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, timezone(-HOUR)),
+    ],
+)
+def test_an_instant_at_the_end_of_the_calendar_is_taken_or_refused_in_words(
+    scheduler: Scheduler, when: datetime
+) -> None:
+    try:
+        scheduler.schedule_one_time(say_hello, when, args=["x"])
+    except InvalidJob as refused:
+        assert refused.key == "at"
+
+
 def test_a_past_task_runs_at_once(scheduler: Scheduler) -> None:
     task_id = scheduler.schedule_one_time(say_hello, datetime(1999, 12, 31), args=["x"])
     assert scheduler.get_task_result(task_id, timeout=SOON) == "hello x"
@@ -210,6 +256,54 @@ def test_what_cannot_be_called_is_refused(scheduler: Scheduler) -> None:
         scheduler.schedule_one_time("say_hello", now())  # type: ignore[arg-type]
     with pytest.raises(InvalidJob, match=r"-100\.\.100"):
         scheduler.schedule_one_time(fail, now(), priority=101)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"when": "tomorrow"}, "when is a datetime"),
+        ({"when": timedelta(seconds=2)}, "when is a datetime"),
+        ({"when": datetime(2027, 1, 1).date()}, "when is a datetime"),
+        ({"when": 12.5}, "when is a datetime"),
+        ({"args": "Alice"}, "args is a list or a tuple"),
+        ({"args": None}, "args is a list or a tuple"),
+        ({"args": {"name"}}, "args is a list or a tuple"),
+        ({"args": ["x"], "kwargs": [1]}, "kwargs is a dict"),
+        ({"args": ["x"], "priority": "high"}, "priority is a number"),
+        ({"args": ["x", "y"]}, r"say_hello\(name: 'str'\) -> 'str': too many positional"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name(
+    scheduler: Scheduler, values: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        scheduler.schedule_one_time(say_hello, **{"when": now(), **values})
+
+
+def test_an_interval_is_a_timedelta_and_a_task_a_task(scheduler: Scheduler) -> None:
+    with pytest.raises(TypeError, match="an interval is a timedelta"):
+        scheduler.schedule_periodic(fail, 1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a task is a OneTime or a Periodic"):
+        scheduler.schedule_many([fail])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("workers", [0, -1, "8", 1.5, None])
+def test_workers_that_cannot_be_are_refused(workers: Any) -> None:
+    with pytest.raises(ValueError, match="workers"):
+        Scheduler(workers=workers)
+
+
+def test_a_word_for_durability_that_taskd_does_not_know_is_refused(store: str) -> None:
+    with pytest.raises(ValueError, match='"full" or "normal"'):
+        Scheduler(store, durability="ful")
+
+
+def test_an_address_that_is_no_file_is_refused_with_the_way_to_memory(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="give no address"):
+        Scheduler("sqlite:///:memory:", folder=tmp_path)
+    with pytest.raises(TypeError, match="sqlite:///"):
+        Scheduler(tmp_path / "jobs.db")  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_async_function_is_awaited(scheduler: Scheduler) -> None:
@@ -286,7 +380,18 @@ def test_a_durable_scheduler_takes_whatever_has_an_importable_name(store: str) -
         assert [scheduler.task(i).result(SOON) for i in ids] == [32, "Greeter"]
 
 
-@pytest.mark.parametrize("value", [object(), b"bytes", float("nan"), {1}, "\ud800"])
+def deep() -> list[Any]:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), b"bytes", float("nan"), {1}, "\ud800", {1: "a", "1": "b"}, [({None: 0},)], deep()],
+    ids=["object", "bytes", "nan", "set", "surrogate", "key", "key within", "deep"],
+)
 def test_a_durable_scheduler_takes_json_arguments_only(store: str, value: object) -> None:
     with Scheduler(store) as scheduler:
         with pytest.raises(TypeError, match="must be JSON"):
@@ -398,6 +503,22 @@ def test_the_result_can_be_seen_whenever_the_state_says_so(memory: Scheduler) ->
             assert memory.get_task_result(task_id) == number
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_what_waits_on_an_event_loop_takes_no_thread(memory: Scheduler) -> None:
+    gate = threading.Event()
+    task_id = memory.schedule_one_time(gate.wait, now(), args=[SOON])
+
+    async def ask() -> None:
+        waiting = [asyncio.ensure_future(memory.aget_task_result(task_id, SOON)) for _ in range(99)]
+        await asyncio.sleep(0.05)
+        assert await memory.aget_task_status(task_id) == "RUNNING"  # in a thread that is free
+        with pytest.raises(TimeoutError, match=f"task {task_id} did not finish within 0.01 s"):
+            await memory.aget_task_result(task_id, timeout=0.01)
+        gate.set()
+        assert await asyncio.gather(*waiting) == [True] * 99
+
+    asyncio.run(ask())
 
 
 def test_each_method_has_its_awaitable_twin(scheduler: Scheduler) -> None:
