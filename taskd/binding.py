@@ -177,7 +177,7 @@ def _check_types(task: OneTime | Periodic) -> None:
         raise TypeError(f"when is a datetime, not {task.when!r}; datetime.now() is at once")
     if isinstance(task, Periodic) and not isinstance(task.interval, timedelta):
         raise TypeError(f"an interval is a timedelta, not {task.interval!r}")
-    if not isinstance(task.args, list | tuple):
+    if isinstance(task.args, str | bytes) or not isinstance(task.args, Sequence):
         raise TypeError(f"args is a list or a tuple, not {task.args!r}")
     if not isinstance(task.kwargs, Mapping):
         raise TypeError(f"kwargs is a dict, not {task.kwargs!r}")

@@ -34,7 +34,7 @@ from taskd.places import socket_candidates, state_directory
 from taskd.reloading import Reloader
 from taskd.runlog import STDERR, Runlog
 from taskd.scheduler import Scheduler
-from taskd.server import Server, listen
+from taskd.server import Server, discard, listen
 from taskd.systemd import (
     Notifier,
     feed_watchdog,
@@ -85,12 +85,13 @@ def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> 
     `socket` and `store` win over the environment and the file. 0: shut down as asked; 1: the store
     or the socket cannot be had; 78: the file has problems. The process must end then.
     """
+    news = _watch_signals()
     _prepare_standard_descriptors()
     runlog = Runlog(is_journal=is_journal(os.environ, STDERR))
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
     try:
         with captured():
-            return _run(path, socket, store, runlog)
+            return _run(path, socket, store, runlog, news)
     except ConfigError as error:
         for problem in error.problems:
             runlog.say(render(problem), logging.ERROR)
@@ -102,10 +103,12 @@ def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> 
         runlog.finish()
 
 
-def _run(path: Path, socket: Path | None, store: str | None, runlog: Runlog) -> int:
+def _run(
+    path: Path, socket: Path | None, store: str | None, runlog: Runlog, news: SimpleQueue[News]
+) -> int:
     # First of all: nothing that is started here may inherit it.
     inherited = inherited_socket(os.environ, os.getpid())
-    daemon = Daemon(load(path), store=store, runlog=runlog)
+    daemon = Daemon(load(path), store=store, runlog=runlog, news=news)
     try:
         control = inherited or listen(socket or socket_candidates(os.environ, os.geteuid())[0])
         status = daemon.serve(control, owns_socket=inherited is None)
@@ -117,15 +120,22 @@ def _run(path: Path, socket: Path | None, store: str | None, runlog: Runlog) -> 
 
 
 class Daemon:
-    """One running daemon; the host of the API.
+    """One running daemon; the host of the API. `news` has the signals that have come so far.
 
     Raises:
         StoreError: The store cannot be had.
         ConfigError: A job of the file has the name of one that was added to the store.
     """
 
-    def __init__(self, configuration: Configuration, *, store: str | None, runlog: Runlog) -> None:
-        self._news: SimpleQueue[News] = SimpleQueue()
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        store: str | None,
+        runlog: Runlog,
+        news: SimpleQueue[News],
+    ) -> None:
+        self._news = news
         self._runlog = runlog
         settings = configuration.settings
         self._store = store or settings.store or _default_store()
@@ -160,7 +170,12 @@ class Daemon:
     def serve(self, control: sockets.socket, *, owns_socket: bool = True) -> int:
         """Serve until told to end; return the exit status."""
         self._socket = Path(control.getsockname())
-        self._watch_signals()
+        while not self._news.empty():  # it may have been told to end while it was made
+            self._take(self._news.get())
+        if self._is_stopping:
+            self.scheduler.join()
+            discard(control, owns_socket=owns_socket)
+            return 0
         self._files.start()
         server = Server(self, control, owns_socket=owns_socket)
         server.start()
@@ -175,18 +190,22 @@ class Daemon:
 
     def _take_news(self) -> int:
         """Take one message after another until the scheduler has ended."""
-        while True:
-            match self._news.get():
-                case Signalled(signal.SIGHUP):
-                    self._hang_up()
-                case Signalled():
-                    self._stop(now=self._is_stopping)
-                case ShutdownAsked(now):
-                    self._stop(now=now)
-                case StoreTold():
-                    self._notifier.status(self._summary())
-                case Ended():
-                    return 0 if self._is_stopping else EXIT_FAILED
+        while not isinstance(news := self._news.get(), Ended):
+            self._take(news)
+        return 0 if self._is_stopping else EXIT_FAILED
+
+    def _take(self, news: News) -> None:
+        match news:
+            case Signalled(signal.SIGHUP):
+                self._hang_up()
+            case Signalled():
+                self._stop(now=self._is_stopping)
+            case ShutdownAsked(now):
+                self._stop(now=now)
+            case StoreTold():
+                self._notifier.status(self._summary())
+            case Ended():
+                pass  # `_take_news` sees to it
 
     def _hang_up(self) -> None:
         if self._files.configuration.settings.reload is Reload.OFF:
@@ -259,11 +278,6 @@ class Daemon:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _watch_signals(self) -> None:
-        for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-            # SimpleQueue.put is reentrant, so that a signal may come in the middle of another put.
-            signal.signal(number, lambda number, _: self._news.put(Signalled(number)))
-
     def _start_watchdog(self) -> None:
         """Tell systemd's watchdog that the loop makes progress, if it asked for that."""
         interval = watchdog_interval(os.environ, os.getpid())
@@ -297,6 +311,15 @@ class Daemon:
         jobs = "1 job" if len(records) == 1 else f"{len(records)} jobs"
         refused = "; the file has problems, see taskd status" if self._files.problems else ""
         return f"{jobs}, store {self._store}, socket {self._socket}, {soon}{refused}"
+
+
+def _watch_signals() -> SimpleQueue[News]:
+    """Return a queue that gets each signal from now on."""
+    news: SimpleQueue[News] = SimpleQueue()
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        # SimpleQueue.put is reentrant, so that a signal may come in the middle of another put.
+        signal.signal(number, lambda number, _: news.put(Signalled(number)))
+    return news
 
 
 def _default_store() -> str:

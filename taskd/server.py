@@ -118,6 +118,14 @@ def listen(path: Path) -> socket.socket:
     return control
 
 
+def discard(control: socket.socket, *, owns_socket: bool) -> None:
+    """Close a socket that was not served, and remove it unless it is systemd's."""
+    path = Path(control.getsockname())
+    if owns_socket:
+        path.unlink(missing_ok=True)
+    control.close()
+
+
 def _remove_stale(path: Path) -> None:
     if not path.is_socket() or path.is_symlink():
         raise SocketUnusable(str(path), "is there and is not a socket; move it, or give --socket")

@@ -68,6 +68,7 @@ class Live:
         self.lines: SimpleQueue[str] = SimpleQueue()
         self.said: list[str] = []
         self.descriptors: int | None = None
+        self.program = ["taskd"]
         self.process: subprocess.Popen[str] | None = None
         self.reader: threading.Thread | None = None
         (folder / "work.py").write_text(WORK)
@@ -92,7 +93,7 @@ class Live:
         limited = ["sh", "-c", f'ulimit -n {self.descriptors}; exec "$@"', "sh"]
         return [
             *(limited if self.descriptors is not None else ()),
-            *(sys.executable, "-m", "taskd", "run", str(self.config)),
+            *(sys.executable, "-m", *self.program, "run", str(self.config)),
             *("--socket", str(self.socket), "--store", self.store),
         ]
 
