@@ -55,8 +55,7 @@ class Scheduler(AsyncTwins):
     written and, with an empty text, of its end; both on a thread that must not be held up.
     `categories` names kinds of failures: ``{"transient": [OSError, "requests.Timeout"]}``.
 
-    Raises ValueError for what cannot be, StoreLocked where another process has the store, and
-    StoreUnusable where it cannot be served.
+    Raises ValueError, StoreLocked (another process has it) or StoreUnusable.
     """
 
     def __init__(
