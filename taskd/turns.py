@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from taskd.core.engine import Engine
@@ -153,9 +153,7 @@ class Turns:
 
     def _decide(self, inputs: Sequence[Input]) -> Decided:
         """Decide and commit; what is to be done now is in the turn."""
-        now = self._clock.now()
-        # From the very `now` that the engine decides by: no step can fall between the two.
-        offset = now - EPOCH - timedelta(seconds=self._clock.elapsed())
+        now, offset = self._read_clocks()
         inputs = [*self._clock_step(offset), *inputs]
         engine, self.engine = self.engine, None
         if engine is None:
@@ -251,6 +249,18 @@ class Turns:
         # It is committed: a turn must not be done again because a listener fails.
         except Exception:
             logger.exception("a listener failed at the end of run %s", run.id)
+
+    def _read_clocks(self) -> tuple[datetime, timedelta]:
+        """Return now, by which the engine decides, and the wall clock less the elapsed time then.
+
+        Both are read again where much time went by in between: a process that was stopped just
+        there, SIGSTOP of signal(7), would take that for a step of the clock.
+        """
+        while True:
+            before = self._clock.elapsed()
+            now, after = self._clock.now(), self._clock.elapsed()
+            if timedelta(seconds=after - before) < STEP / 2:
+                return now, now - EPOCH - timedelta(seconds=after)
 
     def _clock_step(self, offset: timedelta) -> list[Input]:
         """Tell the engine when the wall clock was set since the last commit."""

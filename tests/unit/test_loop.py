@@ -186,6 +186,34 @@ def test_an_idle_loop_sleeps_until_the_next_due_instant_and_a_message_costs_one_
         assert set(clock.waits[-5:]) == {due_at}
 
 
+class StoppedClock(SystemClock):
+    """The clock of a process that is stopped for a minute after some of its readings."""
+
+    slept = timedelta(0)
+    stops = 0
+
+    def now(self) -> datetime:
+        reading = super().now() + self.slept
+        if self.stops:
+            self.stops, self.slept = self.stops - 1, self.slept + timedelta(minutes=1)
+        return reading
+
+    def elapsed(self) -> float:
+        return super().elapsed() + self.slept.total_seconds()
+
+
+def test_a_process_that_is_stopped_between_two_clocks_takes_it_for_no_step(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = StoppedClock()
+    with Scheduler(clock=clock) as scheduler:
+        scheduler.read_in_turn(lambda _: None)
+        clock.stops = 5
+        while clock.stops:
+            scheduler.read_in_turn(lambda _: None)
+    assert "the wall clock was set" not in caplog.text
+
+
 def test_a_read_that_fails_is_its_askers_alone(durable: Scheduler) -> None:
     bad = durable.inbox.query(lambda: 1 // 0)
     good = durable.inbox.query(lambda: "well")
