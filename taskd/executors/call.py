@@ -224,9 +224,12 @@ def text_of(error: BaseException) -> str:
 
 
 def _json(value: object) -> str:
-    for _ in range(HEADROOM):
-        value = [value]
-    return json.dumps(value, allow_nan=False)[HEADROOM:-HEADROOM]
+    text = json.dumps(value, allow_nan=False)
+    if text.count("[") + text.count("{") > HEADROOM:  # it may be nested deep
+        for _ in range(HEADROOM):
+            value = [value]
+        json.dumps(value)
+    return text
 
 
 def _formatted(error: BaseException, frames: TracebackType | None) -> str:

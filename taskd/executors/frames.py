@@ -21,8 +21,10 @@ HEADER: Final = 4  # bytes of the length
 LONGEST: Final = 256 * 1024 * 1024
 """Bytes of a frame. A result is up to 16 Mi characters, and six bytes each where JSON escapes them,
 twice over where it is text within text."""
-CHUNK: Final = 256 * 1024
+CHUNK: Final = 64 * 1024
 MOST: Final = 2**62  # of what is counted: it is in the store as 64 bits
+
+ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 Frame = dict[str, Any]
 
@@ -33,7 +35,7 @@ class Broken(Exception):
 
 def encode(frame: Frame) -> bytes:
     """Return a frame as it is sent."""
-    body = json.dumps(frame, separators=(",", ":")).encode()
+    body = ENCODER.encode(frame).encode()
     return len(body).to_bytes(HEADER, "big") + body
 
 
@@ -45,10 +47,13 @@ class Reader:
         self._buffer = bytearray()
         self.is_over = False
 
-    def read(self) -> list[Frame]:
-        """Wait for the next piece and return the frames that are complete. Raises Broken."""
+    def read(self, flags: int = 0) -> list[Frame]:
+        """Wait for the next piece and return the frames that are complete. Raises Broken.
+
+        `flags` are those of recv(2); with MSG_DONTWAIT it does not wait.
+        """
         try:
-            piece = self._connection.recv(CHUNK)
+            piece = self._connection.recv(CHUNK, flags)
         except BlockingIOError:
             return []
         except ConnectionError:

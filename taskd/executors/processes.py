@@ -27,7 +27,7 @@ from taskd.executors.frames import Broken, Frame, end_from, start_frame
 from taskd.executors.reports import Reports
 from taskd.executors.worker_handle import WorkerHandle
 
-ATTEMPTS: Final = 500  # of one worker: what leaks in a process ends with it
+ATTEMPTS: Final = 5_000  # of one worker: what leaks in a process ends with it
 IDLE_S: Final = 60.0  # a worker that nobody needed for so long ends
 
 
@@ -120,17 +120,18 @@ class _Attempt:
         self._lock = threading.Lock()
         self._bell = -1
 
-    def open(self, child: Child) -> int:
-        """Name the worker; return a descriptor that is readable when there is news."""
+    def open(self, child: Child, bell: int) -> None:
+        """Name the worker, and an eventfd(2) to ring when there is news."""
         with self._lock:
             self.child = child
             self.context.pid = child.pid
-            self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-            return self._bell
+            self._bell = bell
+        if self.stage or self.context.stop.is_set():  # before there was a bell
+            self.wake()
 
     def close(self) -> None:
+        """Ring no more."""
         with self._lock:
-            os.close(self._bell)
             self._bell, self.child = -1, None
 
     def interrupt(self, stage: int) -> None:
@@ -159,6 +160,8 @@ class _Keeper:
         self._reports = reports
         self._nursery = nursery
         self._worker: WorkerHandle | None = None
+        # Kept from attempt to attempt: one that rings late has the next look in vain.
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         threading.Thread(target=self._serve, name="taskd-process", daemon=True).start()
 
     def _serve(self) -> None:
@@ -171,6 +174,7 @@ class _Keeper:
             if not self._processes.is_done(self, attempt, end):
                 break
         self._let_go()
+        os.close(self._bell)
 
     def _next(self) -> _Attempt | None:
         while True:
@@ -183,13 +187,11 @@ class _Keeper:
     def _perform(self, attempt: _Attempt) -> End:
         worker = self._fresh()
         worker.attempts += 1
-        bell = attempt.open(worker.child)
+        attempt.open(worker.child, self._bell)
         try:
-            for _ in worker.printed_so_far():
-                pass  # by what the attempt before left behind: it is nobody's
             categories = dict(self._reports.categories)
             worker.send(start_frame(attempt.start, categories))
-            return _Following(worker, attempt, bell, self._reports).end()
+            return _Following(worker, attempt, self._bell, self._reports).end()
         except Died:
             self._worker = None
             usage = worker.end()
@@ -250,27 +252,27 @@ class _Following:
         while self._end is None:
             ready = {source for source, _ in self._poll.poll()}
             if ready - {self._connection, self._bell, pidfd}:
-                self._keep_output()
+                self._keep_output(ready)
             if self._connection in ready:
                 self._take()
             if self._bell in ready:
                 self._heed()
             if pidfd in ready and self._end is None:
                 self._take_rest()
-        self._keep_output()
+        self._keep_rest()
         return self._end
 
     def _take(self) -> None:
         for frame in self._worker.reader.read():
             match frame.get("is"):
                 case "ready":
-                    self._worker.is_ready = True
+                    self._worker.has_begun()
                 case "end":
                     self._end = end_from(frame)
                 case "progress":
                     self._progress(*frame["at"])
                 case "ask":
-                    self._worker.send(self._answer(frame))
+                    self._worker.tell(self._answer(frame))
                 case other:
                     raise Broken(f"it said {other!r}")
         if self._worker.reader.is_over:
@@ -281,7 +283,7 @@ class _Following:
         while not self._worker.reader.is_over and self._end is None:
             self._take()
         if self._end is None:
-            self._keep_output()
+            self._keep_rest()
             raise Died
 
     def _heed(self) -> None:
@@ -289,11 +291,11 @@ class _Following:
         os.eventfd_read(self._bell)
         if self._reports.stop.is_set() and not self._is_told_to_stop:
             self._is_told_to_stop = True
-            self._worker.send({"is": "stopping"})
+            self._worker.tell({"is": "stopping"})
         stage = self._attempt.stage
         if stage >= 1 and not self._is_asked:
             self._is_asked = True
-            self._worker.send({"is": "cancel"})
+            self._worker.tell({"is": "cancel"})
             if stage == 1:
                 self._worker.child.signal(signal.SIGTERM)
         if stage >= 2:
@@ -319,8 +321,12 @@ class _Following:
         if run == self._attempt.start.run.id:  # and not of the attempt before
             self._attempt.context.gauge.tell(done, total, note)
 
-    def _keep_output(self) -> None:
+    def _keep_rest(self) -> None:
+        """Keep what the pipes hold at the end."""
+        self._keep_output({source for source, _ in self._poll.poll(0)})
+
+    def _keep_output(self, ready: set[int]) -> None:
         output = self._attempt.context.output
-        for stream, data in self._worker.printed_so_far():
+        for stream, data in self._worker.printed_so_far(ready):
             if output is not None:
                 output.write(stream, data)

@@ -72,6 +72,16 @@ class Pen:
         )
 
 
+def is_as_made(file: object, made: io.TextIOWrapper) -> bool:
+    """Return whether a file is still what `Pen.text` made, open and not configured anew."""
+    return (
+        file is made
+        and not made.closed
+        and made.line_buffering
+        and (made.encoding, made.errors) == ("utf-8", "backslashreplace")
+    )
+
+
 class _Raw(io.RawIOBase):
     """What is written through a pen to one stream. Closing it closes nothing else."""
 

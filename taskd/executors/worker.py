@@ -1,7 +1,8 @@
 """The worker: the process in which attempts are called, one after another; see processes.py.
 
-The callable has the main thread, as in a program of its own. A second thread listens to the daemon;
-when the daemon is gone it kills the whole group, itself included.
+The callable has the main thread, as in a program of its own. That thread reads what the daemon says
+between attempts; during one the daemon sends a signal when it has said something, for a thread that
+listens would have to be woken for each attempt. When the daemon is gone the group is killed.
 """
 
 from __future__ import annotations
@@ -10,37 +11,34 @@ import faulthandler
 import json
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import replace
-from datetime import timedelta
 from itertools import count
-from pathlib import Path
-from queue import SimpleQueue
 from typing import Final
 
 from taskd import errors
 from taskd.core.messages import AnyRequest, Checkpointed, Marked
-from taskd.core.run import Usage
 from taskd.core.turn import Start
 from taskd.executors.call import End, failed, perform
 from taskd.executors.current_run import CONTEXT, RunContext, leave_if_copied
 from taskd.executors.frames import Frame, Reader, encode, end_frame, start_from
-from taskd.executors.launch import limit
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.progress import Gauge
-from taskd.executors.records import LogHandler, Pen
+from taskd.executors.records import LogHandler, Pen, is_as_made
 from taskd.executors.segments import Stream
+from taskd.executors.surroundings import Meter, Surroundings
 
 STACKS_SIGNAL: Final = signal.SIGRTMIN + 7
 """Has the stacks of all threads written out, whatever they do; no other program asks for it."""
+NEWS_SIGNAL: Final = signal.SIGRTMIN + 8
+"""Has the worker read what the daemon says while an attempt is under way."""
 PROGRESS_PAUSE_S: Final = 0.1  # at most so often is progress told
 
 
@@ -60,39 +58,49 @@ class Worker:
 
     def __init__(self, connection: socket.socket, pen: Pen) -> None:
         self._connection = connection
+        self._reader = Reader(connection)
         self._pen = pen
+        self._stdout, self._stderr = pen.text(Stream.STDOUT, 1), pen.text(Stream.STDERR, 2)
         self._sending = threading.Lock()
-        self._starts: SimpleQueue[tuple[Frame, Start, RunContext]] = SimpleQueue()
+        self._starts: deque[tuple[Frame, Start, RunContext]] = deque()
+        self._is_busy = self._is_listening = self._is_news = False
         self._stop = threading.Event()
         self._context: RunContext | None = None
         self._tickets = count(1)
         self._answers: dict[int, Future[object]] = {}
         self._progress = threading.Event()
         self._code = LoadedCode()
+        self._surroundings = Surroundings()
+        self._meter = Meter()
 
     def serve(self) -> None:
         """Call one attempt after another."""
         signal.signal(signal.SIGTERM, self._terminate)
-        threading.Thread(target=self._listen, name="taskd-listen", daemon=True).start()
+        signal.signal(NEWS_SIGNAL, self._listen)
         threading.Thread(target=self._tell_progress, name="taskd-progress", daemon=True).start()
         self._send({"is": "ready"})
         while True:
-            frame, start, context = self._starts.get()
+            while not self._starts:
+                self._read()
+            frame, start, context = self._starts.popleft()
+            self._is_busy = True
+            self._listen()  # to what came along, before a signal would have said so
             end = Context().run(self._attempt, frame, start, context)
             leave_if_copied(context)
+            self._is_busy = False
             self._send(end_frame(end))
 
     # -- the main thread -------------------------------------------------------------------------
 
     def _attempt(self, frame: Frame, start: Start, context: RunContext) -> End:
         CONTEXT.set(context)
-        signal.signal(signal.SIGTERM, self._terminate)
-        # Whatever the one before made of them.
-        sys.stdout, sys.stderr = self._pen.text(Stream.STDOUT, 1), self._pen.text(Stream.STDERR, 2)
-        used = _cpu_time()
-        _forget_peak()
+        for number, handler in ((signal.SIGTERM, self._terminate), (NEWS_SIGNAL, self._listen)):
+            if signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+        self._set_streams()
+        self._meter.begin()
         try:
-            with _surroundings(frame):
+            with self._surroundings.of(frame):
                 end = perform(start, None, self._code, frame["categories"])
         # Such as no memory left for the words of an error, or no such directory.
         except BaseException as raised:  # noqa: BLE001
@@ -100,8 +108,14 @@ class Worker:
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):  # whatever the callable made of them
                 stream.flush()
-        usage = Usage(peak_memory=_peak(), cpu_time=_cpu_time() - used)
-        return replace(end, usage=usage)
+        return replace(end, usage=self._meter.end())
+
+    def _set_streams(self) -> None:
+        """Have stdout and stderr as at the start, whatever the one before made of them."""
+        if not is_as_made(sys.stdout, self._stdout):
+            sys.stdout = self._stdout = self._pen.text(Stream.STDOUT, 1)
+        if not is_as_made(sys.stderr, self._stderr):
+            sys.stderr = self._stderr = self._pen.text(Stream.STDERR, 2)
 
     def _terminate(self, *_: object) -> None:
         """Take SIGTERM for what it is: somebody asks the callable to stop."""
@@ -126,18 +140,35 @@ class Worker:
         self._send(frame)
         return answer.result()
 
-    # -- the other threads -----------------------------------------------------------------------
+    # -- what the daemon says --------------------------------------------------------------------
+
+    def _read(self, flags: int = 0) -> bool:
+        """Take what the daemon says; return whether that was anything."""
+        frames = self._reader.read(flags)
+        for frame in frames:
+            self._take(frame)
+        if self._reader.is_over:
+            os.killpg(0, signal.SIGKILL)  # the daemon is gone, or wants us gone
+        return bool(frames)
+
+    def _listen(self, *_: object) -> None:
+        """Take what the daemon says while an attempt is under way; a handler of its signal.
+
+        A signal may come while the one before is handled: what is read must stay in its order.
+        """
+        self._is_news = True
+        if not self._is_busy or self._is_listening:
+            return
+        self._is_listening = True
+        while self._is_news:
+            self._is_news = False
+            while self._read(socket.MSG_DONTWAIT):
+                pass
+        self._is_listening = False
 
     def _send(self, frame: Frame) -> None:
         with self._sending:
             self._connection.sendall(encode(frame))
-
-    def _listen(self) -> None:
-        reader = Reader(self._connection)
-        while not reader.is_over:
-            for frame in reader.read():
-                self._take(frame)
-        os.killpg(0, signal.SIGKILL)  # the daemon is gone, or wants us gone
 
     def _take(self, frame: Frame) -> None:
         kind: str = frame["is"]
@@ -146,7 +177,7 @@ class Worker:
                 # From here on it can be asked to stop, before it begins, too.
                 start, gauge = start_from(frame), Gauge(_no_time, self._has_told)
                 self._context = RunContext(start, self._stop, self._ask, gauge)
-                self._starts.put((frame, start, self._context))
+                self._starts.append((frame, start, self._context))
             case "cancel":
                 self._terminate()
             case "stopping":
@@ -161,6 +192,8 @@ class Worker:
             case _:
                 os.killpg(0, signal.SIGKILL)  # not a daemon that we know
 
+    # -- the other thread ------------------------------------------------------------------------
+
     def _tell_progress(self) -> None:
         """Tell the latest progress, not every one: a callable may tell of a million steps."""
         pause = threading.Event()
@@ -170,33 +203,6 @@ class Worker:
             if context is not None and (at := context.gauge.last) is not None:
                 self._send({"is": "progress", "at": [context.run.id, *at]})
             pause.wait(PROGRESS_PAUSE_S)
-
-
-@contextmanager
-def _surroundings(frame: Frame) -> Iterator[None]:
-    """Have environment, directory and limits as the attempt wants them, and then as before."""
-    environment, umask = dict(os.environ), os.umask(0o077)
-    os.umask(umask)
-    limits = {what: resource.getrlimit(what) for what in (resource.RLIMIT_AS, resource.RLIMIT_CPU)}
-    home = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.environ.update(frame["env"])
-        if frame["cwd"] is not None:
-            os.chdir(frame["cwd"])
-        limit(resource.RLIMIT_AS, frame["max_memory"])
-        if frame["max_cpu_s"] is not None:
-            so_far = resource.getrusage(resource.RUSAGE_SELF)
-            used = so_far.ru_utime + so_far.ru_stime
-            limit(resource.RLIMIT_CPU, int(used) + 1 + int(frame["max_cpu_s"]))
-        yield
-    finally:
-        for what, before in limits.items():
-            resource.setrlimit(what, before)
-        os.fchdir(home)
-        os.close(home)
-        os.umask(umask)
-        os.environ.clear()
-        os.environ.update(environment)
 
 
 def _error(kind: str, message: str) -> Exception:
@@ -210,26 +216,6 @@ def _error(kind: str, message: str) -> Exception:
 def _no_time() -> float:
     """Return no time: the daemon measures the pace."""
     return 0.0
-
-
-def _cpu_time() -> timedelta:
-    """Return the CPU time so far, that of children that have ended and were waited for included."""
-    used = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return timedelta(seconds=sum(one.ru_utime + one.ru_stime for one in used))
-
-
-def _forget_peak() -> None:
-    with suppress(OSError):  # proc(5): 5 resets the peak resident set size
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def _peak() -> int | None:
-    """Return the most memory that was resident since `_forget_peak`, in bytes."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def boot() -> None:

@@ -8,7 +8,8 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Final
 
 from taskd.core.run import Usage
@@ -17,7 +18,7 @@ from taskd.executors.frames import Frame, Reader, encode
 from taskd.executors.groups import BOOT, MARK
 from taskd.executors.records import Records
 from taskd.executors.segments import Stream
-from taskd.executors.worker import STACKS_SIGNAL
+from taskd.executors.worker import NEWS_SIGNAL, STACKS_SIGNAL
 
 STACKS_MS: Final = 200  # for the stacks of a worker that is to be killed
 CODE: Final = (
@@ -63,10 +64,19 @@ class WorkerHandle:
 
     def send(self, frame: Frame) -> None:
         """Tell the worker; one that has died is not told any more."""
-        try:
+        with suppress(OSError):
             self.connection.sendall(encode(frame))
-        except OSError:
-            return
+
+    def tell(self, frame: Frame) -> None:
+        """Tell the worker something about the attempt that is under way."""
+        self.send(frame)
+        if self.is_ready:  # before that it would die of the signal, and reads without
+            self.child.signal_leader(NEWS_SIGNAL)
+
+    def has_begun(self) -> None:
+        """Note that the worker is ready, and tell it to look for what it was told before."""
+        self.is_ready = True
+        self.child.signal_leader(NEWS_SIGNAL)
 
     def has_ended(self) -> bool:
         """Return whether the process is gone."""
@@ -74,15 +84,15 @@ class WorkerHandle:
         poll.register(self.child.pidfd, select.POLLIN)
         return bool(poll.poll(0))
 
-    def printed_so_far(self) -> Iterator[tuple[Stream, bytes]]:
-        """Yield what was printed by now, and not taken yet, by stream.
+    def printed_so_far(self, ready: Collection[int]) -> Iterator[tuple[Stream, bytes]]:
+        """Yield what was printed by now, and not taken yet, by stream; `ready` pipes hold some.
 
-        Each pipe is read once, for all that it holds: who prints on meanwhile comes to no end.
+        Each is read once, for all that it holds: who prints on meanwhile comes to no end.
         """
-        if data := drain(self.printed):
+        if self.printed in ready and (data := drain(self.printed)):
             yield from self.records.take(data)
         for stream, pipe in ((Stream.STDOUT, self.stdout), (Stream.STDERR, self.stderr)):
-            if data := drain(pipe):
+            if pipe in ready and (data := drain(pipe)):
                 yield stream, data
 
     def take_stack(self) -> str:

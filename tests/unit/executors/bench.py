@@ -21,7 +21,7 @@ from taskd.executors.pool import Executors
 from taskd.ids import new_id
 from taskd.inbox import Inbox
 
-SOON = 10.0
+SOON = 30.0
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WORK = "tests.unit.executors.work"
 
