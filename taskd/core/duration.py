@@ -20,6 +20,7 @@ UNITS: Final = {
 }
 PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[wdhms])")
 EXAMPLES: Final = 'write a number and a unit (w, d, h, m, s, ms), such as "1h30m" or "100ms"'
+LONGEST: Final = timedelta(days=36_525)  # a century; keeps sums with an instant inside datetime
 LONGEST_TEXT: Final = 64  # characters; keeps a hostile number from being computed with
 
 
@@ -30,8 +31,8 @@ def parse_duration(text: str) -> timedelta:
     fraction (``0.5s``). ``0s`` is a duration.
 
     Raises:
-        InvalidJob: there is no unit, a sign, a repeated or misplaced unit, or more than
-            timedelta can hold. Its key is ``duration``; the caller knows the key at fault.
+        InvalidJob: there is no unit, a sign, a repeated or misplaced unit, or it is over a
+            century. Its key is ``duration``; the caller knows the key at fault.
     """
     if not isinstance(text, str):
         raise InvalidJob("duration", f"{text!r} is not a text", EXAMPLES)
@@ -51,10 +52,19 @@ def parse_duration(text: str) -> timedelta:
     total = sum(Decimal(number) * UNITS[unit] for number, unit in parts)
     if total != int(total):
         raise InvalidJob("duration", f"{text!r} is finer than a microsecond", EXAMPLES)
-    try:
-        return timedelta(microseconds=int(total))
-    except OverflowError:
-        raise InvalidJob("duration", f"{text!r} is too long", EXAMPLES) from None
+    if total > LONGEST // timedelta(microseconds=1):
+        raise InvalidJob("duration", f"{text!r} is over 100 years", "write at most 36525d")
+    return timedelta(microseconds=int(total))
+
+
+def check_longest(key: str, duration: timedelta | None, hint: str = "") -> None:
+    """Refuse what is over a century: the instant that far from now may be one that nobody can hold.
+
+    Raises:
+        InvalidJob: with `key`.
+    """
+    if duration is not None and duration > LONGEST:
+        raise InvalidJob(key, "is at most 100 years (36525d)", hint)
 
 
 def format_duration(duration: timedelta) -> str:

@@ -8,9 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from taskd.core.duration import check_longest
 from taskd.errors import InvalidJob
 
 OUTPUT_LIMIT: Final = 1024 * 1024  # bytes kept of what an attempt prints
+MOST_BYTES: Final = 2**62  # what setrlimit(2) and SQLite take for sure
 LEAST_OUTPUT: Final = 1024  # bytes: below that, head and tail would say nothing
 OWN_PROCESS: Final = ("env", "cwd", "max_memory", "max_cpu_time")
 """What only an attempt in a process of its own can have."""
@@ -50,6 +52,10 @@ class Execution:
             raise InvalidJob("max_memory", "must be at least one byte")
         if self.max_cpu_time is not None and self.max_cpu_time < timedelta(seconds=1):
             raise InvalidJob("max_cpu_time", "must be at least a second")
+        check_longest("max_cpu_time", self.max_cpu_time)
+        for key in ("max_memory", "output_limit"):
+            if (getattr(self, key) or 0) > MOST_BYTES:
+                raise InvalidJob(key, "is over what a machine can address")
         if self.output_limit < LEAST_OUTPUT:
             raise InvalidJob("output_limit", "must be at least 1KiB")
         for name, value in self.env.items():

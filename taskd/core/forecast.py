@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import islice
 
+from taskd.core.duration import LONGEST as CENTURY
 from taskd.core.occurrences import due_after, is_fixed_delay, pieces
 from taskd.core.planning import plan
 from taskd.core.record import JobRecord, JobState
 from taskd.core.run import MICROSECOND
-from taskd.core.schedule import LONGEST as CENTURY
 from taskd.core.value import replace
 
 

@@ -12,11 +12,12 @@ from typing import Final, NewType, Self
 
 from taskd.core.bounds import UNBOUNDED, Bounds
 from taskd.core.calendars import Exclude
+from taskd.core.duration import check_longest
 from taskd.core.execution import DEFAULT_EXECUTION, Execution
 from taskd.core.late import FORGIVING, Late
 from taskd.core.retention import DEFAULT_RETENTION, Retention
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
-from taskd.core.schedule import LONGEST, Schedule
+from taskd.core.schedule import Schedule
 from taskd.core.unique import Unique
 from taskd.core.value import value
 from taskd.errors import InvalidJob
@@ -163,8 +164,8 @@ class Job:
             raise InvalidJob("kill_grace", "must be 0s or more")
         if self.pause_after_failures is not None and self.pause_after_failures < 1:
             raise InvalidJob("pause_after_failures", "must be at least 1")
-        if self.jitter > LONGEST:
-            raise InvalidJob("jitter", "is at most 100 years (36525d)")
+        for key in ("timeout", "kill_grace", "jitter"):
+            check_longest(key, getattr(self, key))
         self.execution.check(is_command=self.call.is_command)
         if self.carry and self.call.is_command:
             raise InvalidJob("carry", "a command has no result to carry")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from taskd.core.schedule import LONGEST
+from taskd.core.duration import check_longest
 from taskd.errors import InvalidJob
 
 ON_TIME: Final = timedelta(seconds=1)
@@ -41,9 +41,7 @@ class Late:
     limit: int = 1000
 
     def __post_init__(self) -> None:
-        if self.grace is not None and self.grace > LONGEST:
-            hint = 'write "inf" for however late'
-            raise InvalidJob("misfire_grace_time", "is at most 100 years (36525d)", hint)
+        check_longest("misfire_grace_time", self.grace, 'write "inf" for however late')
         if self.limit < 1:
             raise InvalidJob("catchup_limit", f"{self.limit} is less than 1")
 

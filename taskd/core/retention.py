@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from taskd.core.duration import check_longest
 from taskd.errors import InvalidJob
 
 
@@ -27,6 +28,7 @@ class Retention:
         for key in ("success", "failed"):
             if getattr(self, key) < timedelta(0):
                 raise InvalidJob(f"retention.{key}", "must be 0s or more")
+            check_longest(f"retention.{key}", getattr(self, key))
 
 
 DEFAULT_RETENTION: Final = Retention()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from taskd.core.duration import format_duration
+from taskd.core.duration import check_longest, format_duration
 from taskd.errors import InvalidJob
 
 MOST_ATTEMPTS: Final = 10_000
@@ -89,6 +89,7 @@ class RetryPolicy:
                 f"later after a failure, and {format_duration(self.max_elapsed)} is all there is",
                 "make max_elapsed longer, or retry.initial shorter",
             )
+        check_longest("retry.max_elapsed", self.max_elapsed)
         both = sorted({*self.retry_on} & {*self.give_up_on})
         if both:
             raise InvalidJob("retry.give_up_on", f"{both[0]} is in retry.retry_on too")

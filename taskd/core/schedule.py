@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from taskd.core.duration import format_duration
+from taskd.core.duration import check_longest, format_duration
 from taskd.core.zones import EPOCH
 from taskd.errors import InvalidJob
 
 SHORTEST: Final = timedelta(milliseconds=100)  # of intervals: the contract's lower bound
-LONGEST: Final = timedelta(days=36_525)  # a century; keeps the sums inside what datetime can hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,7 @@ class Every:
     def __post_init__(self) -> None:
         if self.interval < SHORTEST:
             raise InvalidJob("every", "an interval is at least 100ms")
-        if self.interval > LONGEST:
-            raise InvalidJob("every", "an interval is at most 100 years (36525d)")
+        check_longest("every", self.interval)
         if self.align and self.mode is Mode.FIXED_DELAY:
             raise InvalidJob(
                 "align", "a fixed delay has no grid to align", 'use mode = "fixed-rate"'

@@ -10,6 +10,7 @@ from enum import StrEnum
 from string import Formatter
 from typing import Final
 
+from taskd.core.duration import check_longest
 from taskd.errors import InvalidJob
 
 LONGEST_KEY: Final = 1000  # characters: it is in an index
@@ -63,6 +64,7 @@ class Unique:
             raise InvalidJob("unique.period", 'goes with scope = "period", and that with it')
         if self.period is not None and self.period <= timedelta(0):
             raise InvalidJob("unique.period", "must be longer than 0s")
+        check_longest("unique.period", self.period)
 
     def key_of(self, args: Sequence[object], kwargs: Mapping[str, object]) -> str:
         """Return the key of a run with these arguments; one that is missing is empty in it."""

@@ -139,3 +139,20 @@ def test_a_reader_that_leaves_before_a_short_answer_is_no_traceback(peer: Peer) 
             [sys.executable, "-m", "taskd", "ping"], stdout=closed, stderr=-1, check=False
         )
     assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pause", "feed", "--until", "1000000w"),
+        ("runs", "--since", "1000000w"),
+        ("add", "feed", "work:f", "--in", "1000000w"),
+        ("why", "feed", "--at", "1000000w"),
+    ],
+)
+def test_a_time_that_no_calendar_has_is_a_usage_error(
+    taskd: Taskd, arguments: tuple[str, ...]
+) -> None:
+    ended = taskd(*arguments)
+    assert ended.status == 2
+    assert "over 100 years" in ended.err

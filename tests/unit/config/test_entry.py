@@ -457,3 +457,9 @@ def test_defaults_may_say_which_runs_are_the_same_work() -> None:
     assert default_flaws({"unique": {"key": "{region}", "scope": "period"}}) == []
     (flaw,) = default_flaws({"unique": {"ttl": "1h"}})
     assert (flaw.key, flaw.hint) == ("unique.ttl", "the key is period")
+
+
+@pytest.mark.parametrize("key", ["max_memory", "output_limit"])
+def test_more_bytes_than_a_machine_has_are_refused(key: str) -> None:
+    entry = {"command": "true", key: "999999999999999TiB"}
+    assert refusals(entry)[key].message == "is over what a machine can address"

@@ -1,5 +1,6 @@
 """Durations: what is read, what is refused, and that what is written reads back."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskd.core.duration import format_duration, parse_duration
+from taskd.core.execution import Execution
+from taskd.core.job import Call, Job, JobName
+from taskd.core.late import Late
+from taskd.core.retention import Retention
+from taskd.core.retry import RetryPolicy
+from taskd.core.schedule import Every
+from taskd.core.unique import Scope, Unique
 from taskd.errors import InvalidJob
 
 
@@ -44,7 +52,7 @@ def test_a_duration_is_numbers_with_units(text: str, duration: timedelta) -> Non
         ("30m1h", "repeats or misplaces a unit"),
         ("1m1m", "repeats or misplaces a unit"),
         ("0.0001ms", "finer than a microsecond"),
-        ("999999999999w", "is too long"),
+        ("999999999999w", "is over 100 years"),
         ("9" * 65 + "s", "longer than 64 characters"),
     ],
 )
@@ -72,7 +80,7 @@ def test_a_duration_is_written_short(duration: timedelta, text: str) -> None:
     assert format_duration(duration) == text
 
 
-@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=40_000)))
+@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=36_525)))
 def test_what_is_written_reads_back_to_the_microsecond(duration: timedelta) -> None:
     assert parse_duration(format_duration(duration)) == duration
 
@@ -80,3 +88,38 @@ def test_what_is_written_reads_back_to_the_microsecond(duration: timedelta) -> N
 def test_a_negative_duration_has_no_text() -> None:
     with pytest.raises(ValueError, match="negative"):
         format_duration(timedelta(seconds=-1))
+
+
+CALL = Call("work:f")
+CENTURY = timedelta(days=36_525)
+OVER = CENTURY + timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "key"),
+    [
+        (lambda time: Job(name=JobName("a"), call=CALL, timeout=time), "timeout"),
+        (lambda time: Job(name=JobName("a"), call=CALL, kill_grace=time), "kill_grace"),
+        (lambda time: Job(name=JobName("a"), call=CALL, jitter=time), "jitter"),
+        (lambda time: RetryPolicy(max_elapsed=time), "retry.max_elapsed"),
+        (lambda time: Unique(scope=Scope.PERIOD, period=time), "unique.period"),
+        (lambda time: Retention(success=time), "retention.success"),
+        (lambda time: Retention(failed=time), "retention.failed"),
+        (lambda time: Execution(max_cpu_time=time), "max_cpu_time"),
+        (lambda time: Every(time), "every"),
+        (lambda time: Late(grace=time), "misfire_grace_time"),
+    ],
+)
+def test_a_policy_is_not_over_a_century_for_no_instant_is_that_far_away(
+    make: Callable[[timedelta], object], key: str
+) -> None:
+    make(CENTURY)
+    with pytest.raises(InvalidJob) as refusal:
+        make(OVER)
+    assert refusal.value.key == key
+
+
+def test_what_is_written_is_not_over_a_century() -> None:
+    assert parse_duration("36525d") == CENTURY
+    with pytest.raises(InvalidJob):
+        parse_duration("36525d1ms")
