@@ -108,9 +108,11 @@ def _run(
 ) -> int:
     # First of all: nothing that is started here may inherit it.
     inherited = inherited_socket(os.environ, os.getpid())
-    daemon = Daemon(load(path), store=store, runlog=runlog, news=news)
+    # Whole paths: a job in a thread may change the working directory.
+    daemon = Daemon(load(path.absolute()), store=store, runlog=runlog, news=news)
     try:
-        control = inherited or listen(socket or socket_candidates(os.environ, os.geteuid())[0])
+        place = socket or socket_candidates(os.environ, os.geteuid())[0]
+        control = inherited or listen(place.absolute())
         status = daemon.serve(control, owns_socket=inherited is None)
     except (SocketUnusable, StoreError):
         daemon.scheduler.shutdown(grace=timedelta(0))
@@ -144,7 +146,7 @@ class Daemon:
             self._store,
             workers=settings.workers,
             durability=settings.durability.value,
-            folder=Path.cwd() if store else configuration.path.absolute().parent,
+            folder=Path.cwd() if store else configuration.path.parent,
             captures=True,
             on_end=runlog.ended,
             on_outage=lambda _: self._news.put(StoreTold()),

@@ -52,6 +52,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
         "check": Verb("offline", "Report every problem of a jobs.toml."),
         "diff": Verb("diffing", "Tell what loading a jobs.toml would change, before it does."),
         "explain": Verb("offline", "Say in words when a cron expression is due."),
+        "doctor": Verb("doctor", "Look at the installation, and tell the fix for what is wrong."),
         "import": Verb("importing", "Print a jobs.toml made of a crontab."),
         "schema": Verb("starting", "Print the JSON Schema of jobs.toml, for editors."),
         "completion": Verb(

@@ -59,6 +59,23 @@ class StoreLock:
         os.write(self.fd, b"%d\n" % os.getpid())
 
 
+def holder_of(path: Path, locks: Path = Path("/proc/locks")) -> int | None:
+    """Return the pid of who holds the lock of the store at `path`; None where nobody does.
+
+    The kernel is asked, see proc(5): to try the lock might keep out a daemon that starts just now.
+    """
+    path = path.resolve()
+    place = path.with_name(path.name + ".lock")
+    try:
+        inode, said = place.stat().st_ino, place.read_text("ascii", "replace").strip()
+        lines = locks.read_text("ascii").splitlines()
+    except OSError:
+        return None
+    held = (line.split() for line in lines if " FLOCK " in line and "->" not in line)
+    is_held = any(fields[5].rpartition(":")[2] == str(inode) for fields in held)
+    return int(said) if is_held and said.isdecimal() else None
+
+
 def _let_go() -> None:
     """Close what a forked child inherited: it may outlive the owner and must not lock it out."""
     for lock in _held:

@@ -28,6 +28,7 @@ from taskd.stores import rows
 from taskd.stores.connection import create
 from taskd.stores.damage import Examination
 from taskd.stores.events import events_of
+from taskd.stores.filesystem import refuse_remote
 from taskd.stores.history import INDEXED_STATES, History, opened
 from taskd.stores.layout import Row, Values
 from taskd.stores.lock import StoreLock
@@ -98,12 +99,15 @@ class SqliteStore:
 
     Raises:
         StoreLocked: Another process has it.
-        StoreUnusable: Not a database, newer than this version, not ours, or not writable.
+        StoreUnusable: Not a database, newer than this version, not ours, not writable, or on a
+            network file system.
     """
 
     def __init__(self, path: Path | None, *, full_durability: bool = True) -> None:
         # Two names of one file are one store: SQLite's own side files go by the real one, too.
         self.path = path.resolve() if path is not None else None
+        if self.path is not None:
+            refuse_remote(self.path)
         synchronous = "FULL" if full_durability else "NORMAL"
         self._lock = StoreLock(self.path) if self.path is not None else None
         try:

@@ -35,7 +35,7 @@ VERBS = (
     ),
     *("runs", "result", "error", "logs", "wait", "explain", "reload", "shutdown", "ping"),
     *("dead", "retry", "dismiss", "events", "verify", "backup", "prune", "completion"),
-    *("init", "schema", "import", "export"),
+    *("init", "schema", "import", "export", "doctor"),
 )
 
 
