@@ -248,9 +248,8 @@ class Reloader:
     def _watch(self, configuration: Configuration) -> None:
         if configuration.settings.reload is not Reload.AUTO:
             return
-        folders = {Path(pattern).parent for pattern in configuration.include}
-        plain = [folder for folder in sorted(folders) if folder.is_dir()]
-        self._watcher.watch(configuration.files, plain)
+        folders = {str(Path(pattern).parent) for pattern in configuration.include}
+        self._watcher.watch(configuration.files, sorted(folders))
 
 
 def _import_from(configuration: Configuration) -> None:

@@ -8,6 +8,7 @@ the watcher's thread. What changed is always told from the files themselves.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import os
@@ -68,16 +69,21 @@ _Look = Mapping[Path, _Sight | None]
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """What is watched: files by name, and whatever visible file of their kind is in a directory."""
+    """What is watched: files by name, and whatever visible file of their kind is in a directory.
+
+    The directories are patterns of glob(7), for they may come and go.
+    """
 
     files: tuple[Path, ...] = ()
-    directories: tuple[Path, ...] = ()
+    patterns: tuple[str, ...] = ()
 
     def look(self) -> _Look:
         return {path: _sight(path) for path in (*self.files, *self._listed())}
 
-    def covers(self, path: Path) -> bool:
-        return path in self.files or path.parent in self.directories
+    def covered(self, paths: Iterable[Path]) -> set[Path]:
+        """Those of `paths` that are watched."""
+        directories = self._directories()
+        return {path for path in paths if path in self.files or path.parent in directories}
 
     def suffixes(self) -> frozenset[str]:
         """The kinds of file that matter here; a link may lead to a file of another kind."""
@@ -86,7 +92,9 @@ class _Scope:
 
     def holders(self) -> set[str]:
         """The directories where an entry decides what the watched names lead to."""
-        found = {os.path.realpath(directory) for directory in self.directories}
+        found = {os.path.realpath(directory) for directory in self._directories()}
+        # A new directory that a pattern matches is seen to come in the one above.
+        found |= {os.path.realpath(_above(pattern)) for pattern in self.patterns}
         for path in self.files:
             # Path.is_symlink() raises where it may not look; such a name leads nowhere for us.
             links = [place for place in path.parents if os.path.islink(place)]  # noqa: PTH114
@@ -94,9 +102,17 @@ class _Scope:
             found |= {os.path.realpath(place.parent) for place in (path, *links, target)}
         return found
 
+    def _directories(self) -> set[Path]:
+        found: set[Path] = set()
+        for pattern in self.patterns:
+            # Path.glob refuses absolute patterns.
+            names = glob.iglob(pattern, recursive=True)  # noqa: PTH207
+            found |= {Path(name) for name in names if os.path.isdir(name)}  # noqa: PTH112
+        return found
+
     def _listed(self) -> Iterator[Path]:
         suffixes = self.suffixes()
-        for directory in self.directories:
+        for directory in self._directories():
             with suppress(OSError):
                 for path in directory.iterdir():
                     # An editor's lock and swap files are hidden ones.
@@ -130,8 +146,10 @@ class Watcher:
         self._being_written: set[str] = set()  # for the watcher's thread alone
         self._thread = threading.Thread(target=self._run, name="taskd-watch", daemon=True)
 
-    def watch(self, files: Sequence[Path], directories: Sequence[Path] = ()) -> None:
+    def watch(self, files: Sequence[Path], directories: Sequence[str] = ()) -> None:
         """Watches `files`, and in `directories` every visible file of a suffix of theirs or .toml.
+
+        Directories are named by patterns of glob(7), whose ``**`` is any number of them.
 
         Replaces what was watched before; any thread may call it, `on_change` too. Call it before
         reading the files: what changes from here on is reported. A file that was watched before is
@@ -139,12 +157,12 @@ class Watcher:
         """
         scope = _Scope(
             tuple(path.absolute() for path in files),
-            tuple(directory.absolute() for directory in directories),
+            tuple(map(os.path.abspath, directories)),
         )
         with self._lock:
             self._follow(scope)
             look = scope.look()
-            known = {path for path in self._look if scope.covers(path)}
+            known = scope.covered(self._look)
             self._digests = {
                 **_digests({path: look[path] for path in look.keys() - known}),
                 **{path: self._digests[path] for path in known & self._digests.keys()},
@@ -295,6 +313,13 @@ def _digests(look: _Look) -> dict[Path, bytes]:
             with suppress(OSError):
                 found[path] = hashlib.sha256(path.read_bytes()).digest()
     return found
+
+
+def _above(pattern: str) -> str:
+    """The directory above the first part of `pattern` that is no plain name."""
+    while glob.has_magic(pattern):
+        pattern = os.path.dirname(pattern)  # noqa: PTH120
+    return pattern
 
 
 def _identity(directory: str) -> tuple[str, int, int] | None:

@@ -107,6 +107,7 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
     files = (*(document.path for document in (main, *included)), *calendars.files)
     exposed = _exposed(files, settings.python_path, jobs)
     is_root = os.geteuid() == 0
+    folder = Path(glob.escape(str(path.parent.absolute())))
     configuration = Configuration(
         path=path,
         settings=settings,
@@ -114,7 +115,7 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
         categories=categories,
         files=files,
         calendars=calendars.by_name,
-        include=tuple(str(path.parent.absolute() / pattern) for pattern in patterns),
+        include=tuple(str(folder / pattern) for pattern in patterns),
         warnings=(*([] if is_root else exposed), *_shared(settings.python_path), *odd),
         _origins=entries,
         _main=main,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
@@ -262,3 +263,38 @@ def test_what_everybody_may_write_to_refuses_the_file_for_root_and_is_told_to_ot
     work.chmod(0o644)
     assert live.taskd("reload").returncode == 0
     assert live.client.status()["daemon"]["config_error"] is None
+
+
+def test_a_job_that_changes_the_working_directory_does_not_move_the_file(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(live.folder)
+    live.config, live.socket = Path("jobs.toml"), Path("taskd.sock")
+    live.start(PING + '[jobs.wander]\ncall = "os:chdir"\nargs = ["/"]\n')
+    assert live.taskd("trigger", "wander", "--wait").returncode == 0
+    live.write(PING)
+    live.until(lambda: names(live) == ["ping"])
+    assert live.client.reload()["unchanged"] == ["ping"]
+    assert live.end() == 0
+    assert not live.socket.exists()
+
+
+@pytest.mark.parametrize("pattern", ["conf.d/*.toml", "*/team.toml", "conf.d/**/*.toml"])
+def test_a_file_that_a_pattern_includes_may_come_and_go(live: Live, pattern: str) -> None:
+    folder = live.folder / "conf.d"
+    folder.mkdir()
+    live.start(f'daemon.include = ["{pattern}"]\n{PING}')
+    live.client.reload()  # behind the look at what changed since the start
+    (folder / "team.toml").write_text(YEARLY)
+    live.until(lambda: names(live) == ["ping", "yearly"])
+    (folder / "team.toml").unlink()
+    live.until(lambda: names(live) == ["ping"])
+
+
+@pytest.mark.parametrize("pattern", ["*/team.toml", "**/team.toml"])
+def test_a_directory_that_a_pattern_includes_may_come_later(live: Live, pattern: str) -> None:
+    live.start(f'daemon.include = ["{pattern}"]\n{PING}')
+    live.client.reload()  # behind the look at what changed since the start
+    (live.folder / "new").mkdir()
+    (live.folder / "new" / "team.toml").write_text(YEARLY)
+    live.until(lambda: names(live) == ["ping", "yearly"])

@@ -275,7 +275,7 @@ def test_files_that_come_and_go_in_a_directory_are_changes_unless_hidden_or_of_a
     include.mkdir()
     changes: SimpleQueue[list[str]] = SimpleQueue()
     watcher = Watcher(lambda: changes.put(sorted(path.read_text() for path in include.iterdir())))
-    watcher.watch([file], directories=[include])
+    watcher.watch([file], directories=[str(include)])
     (include / "a.toml").write_text("a")
     assert changes.get(timeout=SOON_S) == ["a"]
     (include / "a.toml").write_text("b")
