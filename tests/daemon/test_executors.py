@@ -52,6 +52,13 @@ def outputs(live: Live) -> dict[str, str]:
     return {file.parent.name: file.read_text() for file in files}
 
 
+def test_jobs_that_compute_hand_over_the_interpreter_often(live: Live) -> None:
+    live.start('[jobs.switch]\ncall = "sys:getswitchinterval"\nevery = "1h"\n')
+    live.until(lambda: any(run["finished_at"] for run in live.client.runs()))
+    (run,) = live.client.runs()
+    assert float(run["result"]) < 0.001
+
+
 def test_each_executor_runs_its_jobs_and_keeps_what_they_print(live: Live) -> None:
     (live.folder / "work.py").write_text((live.folder / "work.py").read_text() + MORE)
     live.start(JOBS)
