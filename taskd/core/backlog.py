@@ -128,12 +128,15 @@ class Backlog:
             window.discard(run)
 
     def _remove(self, run: Run) -> None:
-        self._withdraw(run.id)
-        self._jobs_of.pop(run.id, None)
-        self._running_suspects.discard(run.id)
         was_running = run.id in self.running
-        self.running.discard(run.id)
-        self.abandoned.discard(run.id)
+        if was_running:
+            self.running.discard(run.id)
+            self.abandoned.discard(run.id)
+            self._running_suspects.discard(run.id)
+        else:
+            self._withdraw(run.id)
+        if run.crashes:
+            self._jobs_of.pop(run.id, None)
         if run.job is None:
             return
         line, entry = self._lines.get(run.job, []), Entry(run.rank, run.id)

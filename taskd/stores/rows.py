@@ -41,7 +41,10 @@ def maybe_instant(stored: int | None) -> datetime | None:
 def to_text(value: object) -> str:
     """Return a JSON value as a column holds it."""
     # ASCII, so that an argument with a lone surrogate (a file name that is not UTF-8) is kept too.
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 # -- jobs ---------------------------------------------------------------------------------------
