@@ -1,10 +1,11 @@
-"""Writes man/taskd.1: the frame in taskd.1.in, and the commands from the command line itself.
+"""Writes the pages that have a source elsewhere, each into its frame, the file that ends in .in.
 
-python man/generate.py           writes the page
-python man/generate.py --check   exits 1, and shows the difference, where it is not up to date
+python man/generate.py           writes the pages
+python man/generate.py --check   exits 1, and shows the difference, where one is not up to date
 
-A verb's entry is its docstring; what follows a form feed there is for the page alone, since --help
-ends before it. The flags are those that the verb takes, with their help.
+taskd(1) is the command line. A verb's entry is its docstring; what follows a form feed there is for
+the page alone, since --help ends before it. The flags are those that the verb takes, with their
+help. taskd-api(7) is docs/api.md.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
+import markdown
 import mdoc
 import typer
 
@@ -23,8 +25,8 @@ from taskd.cli.app import app
 from taskd.cli.verbs import SECTIONS
 from taskd.config.keys import CALENDAR_KEYS, DAEMON_KEYS, JOB_KEYS, NESTED_KEYS
 
-PAGE: Final = Path(__file__).with_name("taskd.1")
-FRAME: Final = Path(__file__).with_name("taskd.1.in")
+HERE: Final = Path(__file__).parent
+API: Final = HERE.parent / "docs" / "api.md"
 
 # Described once, in the frame, for all the verbs that have them.
 SHARED: Final = frozenset({"--json", "--curl"})
@@ -77,9 +79,12 @@ class Verb:
         return mdoc.lines(text, arguments=self._words, keys=KEYS)
 
 
-def page() -> str:
-    """Return the text of the page."""
-    return FRAME.read_text().replace("@COMMANDS@", "\n".join(_commands()))
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each page."""
+    contents = {"taskd.1": _commands(), "taskd-api.7": markdown.sections(API.read_text())}
+    for name, content in contents.items():
+        frame = (HERE / f"{name}.in").read_text()
+        yield name, frame.replace("@CONTENT@", "\n".join(content))
 
 
 def _commands() -> Iterator[str]:
@@ -129,17 +134,18 @@ def _sentence(help_text: str) -> str:
 
 
 def main() -> int:
-    """Write the page, or check it; return the exit status."""
-    fresh = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(fresh)
-        return 0
-    difference = difflib.unified_diff(
-        PAGE.read_text().splitlines(), fresh.splitlines(), "man/taskd.1", "make man", lineterm=""
-    )
-    lines = list(difference)
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    return 1 if lines else 0
+    """Write the pages, or check them; return the exit status."""
+    is_stale = False
+    for name, fresh in pages():
+        page = HERE / name
+        if "--check" not in sys.argv[1:]:
+            page.write_text(fresh)
+            continue
+        old = page.read_text().splitlines()
+        for line in difflib.unified_diff(old, fresh.splitlines(), name, "make man", lineterm=""):
+            is_stale = True
+            sys.stdout.write(f"{line}\n")
+    return 1 if is_stale else 0
 
 
 if __name__ == "__main__":

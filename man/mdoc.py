@@ -25,10 +25,7 @@ _MARKS: Final = re.compile(
     """,
     re.VERBOSE,
 )
-# A mark takes the punctuation that touches it along, so that no blank comes between.
-_TOUCHING: Final = re.compile(r"[^\s]*")
 _SENTENCE_END: Final = re.compile(r"(?<=[a-z0-9\)A-Z][.?!])\s+(?=[A-Z])")
-_NOT_AN_END: Final = re.compile(r"\b(?:e\.g|i\.e|etc)\.$")
 
 
 def lines(prose: str, *, arguments: Collection[str] = (), keys: Collection[str] = ()) -> list[str]:
@@ -68,6 +65,8 @@ def argument(word: str) -> str:
     escaped = word.replace("\\", "\\e").replace('"', "\\(dq")
     if re.fullmatch(r"[A-Z%][A-Za-z0-9]{1,2}|[|.,;:?!()\[\]]", escaped) or escaped.startswith("."):
         return f"\\&{escaped}"
+    if len(escaped) > 1 and escaped.endswith((".", ",", ":", ";", "?", "!")):
+        escaped += "\\&"
     return f'"{escaped}"' if " " in escaped else escaped
 
 
@@ -88,11 +87,11 @@ def _sentence(prose: str, arguments: Collection[str], keys: Collection[str]) -> 
         if closing is None or (before and not opening and not before[-1].isspace()):
             continue
         plain += before.removesuffix(opening)
-        yield from _filled(plain)
+        yield from _filled(plain.replace("`", ""))
         plain = ""
         yield " ".join([*_marked(mark.lastgroup or "", found, keys, opening), *closing.group()])
         at = mark.end() + closing.end()
-    yield from _filled(plain + prose[at:])
+    yield from _filled((plain + prose[at:]).replace("`", ""))
 
 
 def _marked(kind: str, found: str, keys: Collection[str], opening: str) -> Iterable[str]:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 GROUP: Any = typer.main.get_command(app)
 
 
-def test_the_page_of_the_commands_is_made_from_the_commands_of_today() -> None:
+def test_the_pages_are_made_from_the_sources_of_today() -> None:
     made = subprocess.run(
         [sys.executable, ROOT / "man/generate.py", "--check"],
         capture_output=True,
