@@ -13,7 +13,9 @@ from taskd.cli.render import put
 from taskd.cli.syntax import Flag, Syntax, Value, syntaxes
 
 
-@app.command(epilog="Example: taskd completion bash > ~/.local/share/bash-completion/taskd")
+@app.command(
+    epilog="Example: taskd completion bash > ~/.local/share/bash-completion/completions/taskd"
+)
 def completion(
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL")],
 ) -> None:

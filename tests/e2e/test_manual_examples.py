@@ -86,6 +86,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     (folder / "myapp").mkdir()
     (folder / "myapp/reports.py").write_text(REPORTS)
     (folder / "elsewhere").mkdir()
+    (folder / ".local/share/bash-completion/completions").mkdir(parents=True)
     (folder / "bin").mkdir()
     (folder / "bin/crontab").write_text("#!/bin/sh\necho '30 2 * * * tar czf /tmp/x.tgz /etc'\n")
     (folder / "bin/crontab").chmod(0o755)
