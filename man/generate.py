@@ -70,7 +70,9 @@ class Verb:
             yield f".It {_place(argument).removeprefix('Op ')}"
             yield from self._prose(_sentence(argument.help))
         for option in self._options:
-            flags = " , ".join(mdoc.argument(flag[1:]) for flag in option.opts)
+            flags = " , ".join(
+                mdoc.argument(flag[1:]) for flag in (*option.opts, *option.secondary_opts)
+            )
             yield f".It Fl {flags}" + ("" if option.is_flag else f" Ar {_words(_value(option))}")
             yield from self._prose(_told(option))
         yield ".El"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import heapq
 from itertools import chain, islice
 from typing import Annotated
@@ -94,10 +95,11 @@ def live_by_job(host: Host, history: History) -> dict[JobName | None, list[Docum
 def runs(host: Host, ask: Ask) -> object:
     """Return runs, newest first."""
     query = parse(_RunsQuery, ask.query)
-    try:
-        states = [RunState(word) for word in query.state.upper().split(",") if word]
-    except ValueError as error:
-        raise invalid("state", str(error), ", ".join(RunState)) from None
+    words = [word for word in query.state.upper().split(",") if word]
+    for word in words:
+        if word not in RunState.__members__:
+            raise invalid("state", f"{word} is no state of a run", _nearest_state(word))
+    states = [RunState(word) for word in words]
 
     def read(history: History) -> list[Document]:
         if query.job is not None and not history.has_runs_of(query.job):
@@ -112,6 +114,11 @@ def runs(host: Host, ask: Ask) -> object:
         return [run_view(run, history.attempts(run.id), live(run.id)) for run in found]
 
     return host.scheduler.read(read)
+
+
+def _nearest_state(word: str) -> str:
+    near = difflib.get_close_matches(word, [*RunState], n=1)
+    return f"did you mean {near[0]}?" if near else f"write one of {', '.join(RunState)}"
 
 
 def dead(host: Host, ask: Ask) -> object:

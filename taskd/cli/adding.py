@@ -10,7 +10,7 @@ from taskd.cli.app import Args, Curl, Json, Kwargs, Timeout, Wait, app, client
 from taskd.cli.policies import Typed, nested, with_policies
 from taskd.cli.render import put, put_json, talk
 from taskd.cli.times import clock, next_run
-from taskd.cli.values import duration, iso, named_values, rfc3339, value, values
+from taskd.cli.values import duration, iso, named_values, rfc3339, values
 from taskd.cli.values import seconds as seconds_of
 from taskd.cli.waiting import Deadline, ending, first_run, verdict, wait_for
 from taskd.client import Client, Document
@@ -23,55 +23,55 @@ Expressions = Annotated[
 Delay = Annotated[
     str | None, typer.Option("--in", metavar="DURATION", help="Once, after that time.")
 ]
-Tags = Annotated[list[str] | None, typer.Option(metavar="TAG", help="For people.")]
-Priority = Annotated[
-    str | None,
-    typer.Option(metavar="LEVEL", help="low, normal, high, critical, or -100..100."),
+Callee = Annotated[str | None, typer.Argument(metavar="[CALL]", help="package.module:function")]
+Command = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="A program to run, in the place of CALL.")
 ]
+Now = Annotated[bool, typer.Option("--now", help="Once, at once.")]
 
 
 @app.command(epilog="Example: taskd add feed app:fetch --every 5m --retry-max-attempts 5")
 @with_policies
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME")],
-    call: Annotated[str, typer.Argument(metavar="CALL", help="package.module:function")],
+    call: Callee = None,
+    command: Command = None,
     every: Interval = None,
     cron: Expressions = None,
     at: Moments = None,
     delay: Delay = None,
-    now: Annotated[bool, typer.Option("--now", help="Once, at once.")] = False,
+    now: Now = False,
     arg: Args = None,
     kwarg: Kwargs = None,
-    align: Annotated[bool, typer.Option("--align", help="Run on multiples of --every.")] = False,
-    priority: Priority = None,
-    carry: Annotated[bool, typer.Option("--carry", help="Pass on the last result.")] = False,
-    tag: Tags = None,
     wait: Wait = False,
-    timeout: Timeout = None,
+    patience: Timeout = None,
     json: Json = False,
     curl: Curl = False,
     **policies: Typed,
 ) -> None:
     """Keep a job in the store, across restarts.
 
-    Give one of --every, --cron, --at, --in, --now; or trigger it yourself.
+    Give CALL or --command, and one of --every, --cron, --at, --in, --now; or trigger it yourself.
     \f
     Policies have flags named as the keys of taskd.toml(5), which tells what they do, with a dash
-    for each dot and underscore: `retry.max_attempts` is --retry-max-attempts.
+    for each dot and underscore: `retry.max_attempts` is --retry-max-attempts. The `timeout` of an
+    attempt is --run-timeout, for --timeout is how long --wait waits.
     """
+    if (call is None) == (command is None):
+        raise typer.BadParameter("give CALL or --command, one of them", param_hint="CALL")
+    if patience is not None and not wait:
+        words = "it is how long --wait waits; an attempt may take --run-timeout"
+        raise typer.BadParameter(words, param_hint="--timeout")
     entry = {
         "name": name,
         "call": call,
+        "command": command,
         **_trigger_keys(every, cron, at, delay, now),
         "args": values(arg),
         "kwargs": named_values(kwarg),
-        "align": align or None,
-        "priority": None if priority is None else value(priority),
-        "carry": carry or None,
-        "tags": tag,
         **nested(policies),
     }
-    _add(entry, client(curl), wait=wait, limit=seconds_of(timeout, "--timeout"), json=json)
+    _add(entry, client(curl), wait=wait, limit=seconds_of(patience, "--timeout"), json=json)
 
 
 def _trigger_keys(

@@ -69,6 +69,7 @@ def _name(info: Any) -> str:
 app = typer.Typer(
     cls=Group,
     help="A job scheduler that never loses a job.",
+    epilog="Begin with: taskd init. Each verb has an example: taskd VERB --help.",
     add_completion=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

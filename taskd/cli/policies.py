@@ -9,33 +9,56 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeAlias
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import typer
 
-from taskd.cli.values import iso
+from taskd.cli.values import iso, named_texts, value
 
-Typed: TypeAlias = str | int | list[str] | None
+Typed: TypeAlias = str | int | bool | list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A key of jobs.toml, what its value is on the command line, and what the help says of it."""
+    """A key of jobs.toml, what its value is on the command line, and what the help says of it.
+
+    `flag` is one of its own: shorter, where the key says a word twice, or in the place of the one
+    that is named as the key, where that is taken (`is_taken`).
+    """
 
     key: str
     kind: Any
-    metavar: str
+    metavar: str | None
     help: str
-    short: str = ""
+    flag: str = ""
+    is_taken: bool = False
 
     @property
     def flags(self) -> list[str]:
-        """The flag named as the key, and a shorter one where the key says a word twice."""
-        return [f"--{self.key.replace('.', '-').replace('_', '-')}", *filter(None, [self.short])]
+        """The flag named as the key, with its contrary where it is yes or no, and its own."""
+        words = self.key.replace(".", "-").replace("_", "-")
+        named = f"--{words}/--no-{words}" if self.kind is bool else f"--{words}"
+        return [*([] if self.is_taken else [named]), *filter(None, [self.flag])]
 
 
 POLICIES: Final = (
+    Policy("align", bool, None, "Run on multiples of --every."),
+    Policy("carry", bool, None, "Pass on the last result."),
+    Policy("priority", str, "LEVEL", "low, normal, high, critical, or -100..100."),
+    Policy("tags", list[str], "TAG", "For people; may repeat.", "--tag"),
     Policy("description", str, "TEXT", "For people."),
+    Policy("enabled", bool, None, "No: kept, but never due."),
+    Policy("executor", str, "WORD", "thread, process, async, command"),
+    Policy("shell", bool, None, "Have a shell run --command."),
+    Policy("env", list[str], "K=V", "A variable of its environment; may repeat."),
+    Policy("cwd", str, "DIR", "Where it runs."),
+    Policy("timeout", str, "DURATION", "How long an attempt may take.", "--run-timeout", True),
+    Policy("kill_grace", str, "DURATION", "How long it has to end when it is asked to."),
+    Policy("max_memory", str, "SIZE", "512MiB: more kills its process."),
+    Policy("max_cpu_time", str, "DURATION", "More kills its process."),
+    Policy("capture_output", bool, None, "Keep what it prints, for taskd logs."),
+    Policy("output_limit", str, "SIZE", "1MiB: so much of it is kept."),
     Policy("timezone", str, "ZONE", "Europe/Berlin"),
     Policy("mode", str, "MODE", "fixed-rate, fixed-delay"),
     Policy("on", list[str], "EVENT", "boot"),
@@ -101,6 +124,14 @@ def nested(policies: Mapping[str, Typed]) -> dict[str, object]:
             continue
         if name in ("start_at", "end_at"):
             typed = iso(str(typed), f"--{name.replace('_', '-')}")
+        elif name == "priority":
+            typed = cast(Typed, value(str(typed)))
+        elif name == "cwd":  # the daemon is at home elsewhere
+            typed = str(Path(str(typed)).absolute())
+        elif name == "env":
+            variables = named_texts(cast("list[str]", typed), "--env")
+            entry[name] = variables
+            continue
         table, _, key = name.partition("__")
         if key:
             entry.setdefault(table, {})[key] = typed

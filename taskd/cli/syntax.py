@@ -68,7 +68,12 @@ def syntaxes() -> Iterator[Syntax]:
 
 def _flag(option: Any) -> Flag:
     value = None if option.is_flag else _value(option)
-    return Flag(tuple(option.opts), option.help or "", value, repeats=bool(option.multiple))
+    return Flag(
+        (*option.opts, *option.secondary_opts),
+        option.help or "",
+        value,
+        repeats=bool(option.multiple),
+    )
 
 
 def _value(param: Any) -> Value:

@@ -63,6 +63,11 @@ def top(
     """Show what runs, what is due next and what failed, live.
 
     Keys act on the row that is selected: pause its job, stop it, retry it, show its logs.
+    \f
+    Up and down, or k and j, select a row. p pauses its job, or resumes it; s stops the run, or the
+    job, once you have said y; t triggers the job; r does a run that failed again; l shows what the
+    run, or the job's last one, printed, and e its traceback; q ends. A daemon that is gone is
+    called again until it answers.
     """
     daemon = client(curl)
     document = daemon.top(count)
@@ -269,7 +274,8 @@ class Top:
         said = f"calling the daemon again: {self._lost}" if self._lost else self._said
         style = "bold red" if self._lost else "bold"
         keys = KEYS[self._selected.kind] if self._selected else ""
-        help_line = "   ".join(filter(None, ["↑↓ select", keys, "q quit"]))
+        arrows = "↑↓" if ellipsis() == "…" else "j k"  # as far as the terminal has them
+        help_line = "   ".join(filter(None, [f"{arrows} select", keys, "q quit"]))
         return [
             Text(cut(harmless(said), width, ellipsis()), style=style),
             Text(cut(help_line, width, ellipsis()), style="dim"),

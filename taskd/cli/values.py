@@ -34,11 +34,16 @@ def named_values(texts: Iterable[str] | None) -> dict[str, object] | None:
     """The values of a repeated ``--kwarg K=V``; None where there is none."""
     if not texts:
         return None
+    return {key: value(text) for key, text in named_texts(texts, "--kwarg").items()}
+
+
+def named_texts(texts: Iterable[str], flag: str) -> dict[str, str]:
+    """The texts of a repeated ``K=V`` flag."""
     pairs = [text.partition("=") for text in texts]
     for key, equals, _ in pairs:
         if not key or not equals:
-            raise typer.BadParameter(f"{key!r} is not K=V", param_hint="--kwarg")
-    return {key: value(text) for key, _, text in pairs}
+            raise typer.BadParameter(f"{key!r} is not K=V", param_hint=flag)
+    return {key: text for key, _, text in pairs}
 
 
 def looks_like_run(text: str) -> bool:
@@ -69,11 +74,17 @@ def instant(text: str | None, flag: str, *, direction: int) -> str | None:
     """
     if text is None:
         return None
+    from taskd.core.duration import parse_duration
+
     try:
-        then = datetime.fromisoformat(text).astimezone(UTC)
+        return rfc3339(datetime.fromisoformat(text).astimezone(UTC))
     except (ValueError, OverflowError):
-        then = clock().now() + direction * duration(text, flag)
-    return rfc3339(then)
+        pass
+    try:
+        return rfc3339(clock().now() + direction * parse_duration(text))
+    except (InvalidJob, OverflowError) as error:
+        hint = f"{text!r} is neither a time nor a duration; write 2026-12-24T18:00, or 2h"
+        raise typer.BadParameter(hint, param_hint=flag) from error
 
 
 def iso(text: str, flag: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from taskd.cli.failures import Exit
 from taskd.cli.progress import progress_words
-from taskd.cli.render import ellipsis
+from taskd.cli.render import ellipsis, talk
 from taskd.cli.table import cut
 from taskd.cli.times import clock, going, relative, since, took
 from taskd.client import FINAL_STATES, Client, Document
@@ -78,10 +78,15 @@ def wait_for(daemon: Client, run: str, deadline: Deadline) -> Document:
         if not shown.is_live:
             return daemon.wait(run, deadline.left())
         document = daemon.wait(run, 0)
-        while document["state"] not in FINAL_STATES and not deadline.passed:
-            shown.show(standing(document))
-            left = deadline.left()
-            document = daemon.wait(run, REDRAW_S if left is None else min(left, REDRAW_S))
+        try:
+            while document["state"] not in FINAL_STATES and not deadline.passed:
+                shown.show(standing(document))
+                left = deadline.left()
+                document = daemon.wait(run, REDRAW_S if left is None else min(left, REDRAW_S))
+        except KeyboardInterrupt:
+            shown.clear()
+            talk(f"the run goes on; wait for it with: taskd wait {run}")
+            raise
         return document
 
 

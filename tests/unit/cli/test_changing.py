@@ -4,9 +4,11 @@ import json
 import re
 import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from taskd.cli.syntax import syntaxes
 from taskd.config.keys import JOB_KEYS, NESTED_KEYS
 from tests.unit.cli.conftest import Taskd, Terminal
 from tests.unit.cli.peer import OTHER_RUN_ID, RUN_ID, Peer, failed_run, job_document, run_document
@@ -51,6 +53,48 @@ def test_each_policy_has_a_flag_named_as_its_key(taskd: Taskd, peer: Peer) -> No
     whole = {**typed, "on_crash": "fail", "max_crashes": 2, "pause_after_failures": 3}
     assert peer.requests[0].body == {"name": "a", "call": "m:f", **whole}
     assert {*whole, "description", "timezone", "mode"} <= JOB_KEYS
+
+
+def test_add_has_a_flag_for_every_key_of_jobs_toml() -> None:
+    (add,) = (syntax for syntax in syntaxes() if syntax.name == "add")
+    flags = {name for flag in add.flags for name in flag.names}
+    keys = JOB_KEYS - NESTED_KEYS.keys() - {"call"}  # that is an argument
+    others = {"args": "--arg", "kwargs": "--kwarg", "timeout": "--run-timeout"}
+    wanted = {others.get(key, f"--{key.replace('_', '-')}") for key in keys}
+    nested = {f"--{t}-{key.replace('_', '-')}" for t, keys in NESTED_KEYS.items() for key in keys}
+    assert wanted | nested <= flags
+
+
+def test_a_command_its_surroundings_and_its_limits_are_keys_too(taskd: Taskd, peer: Peer) -> None:
+    peer.answers_with("POST", "/v1/jobs", ADDED, 201)
+    flags = "--shell --env A=1 --env B=x=y --cwd . --run-timeout 1h --kill-grace 2s --no-enabled"
+    limits = "--max-memory 1GiB --max-cpu-time 5s --no-capture-output --output-limit 2MiB"
+    assert taskd("add", "a", "--command", "ls $A", *flags.split(), *limits.split()).status == 0
+    assert peer.requests[0].body == {
+        "name": "a",
+        "command": "ls $A",
+        "shell": True,
+        "env": {"A": "1", "B": "x=y"},
+        "cwd": str(Path.cwd()),
+        "timeout": "1h",
+        "kill_grace": "2s",
+        "enabled": False,
+        "max_memory": "1GiB",
+        "max_cpu_time": "5s",
+        "capture_output": False,
+        "output_limit": "2MiB",
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["a"], ["a", "m:f", "--command", "ls"], ["a", "m:f", "--now", "--timeout", "3s"]],
+)
+def test_a_job_is_a_call_or_a_command_and_a_timeout_is_of_a_wait(
+    taskd: Taskd, peer: Peer, arguments: list[str]
+) -> None:
+    assert taskd("add", *arguments).status == 2
+    assert peer.requests == []
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999", "{", "Alice", "01", ""])
