@@ -19,7 +19,7 @@ from taskd.core.record import JobRecord
 from taskd.core.shifts import mark
 from taskd.views import Document, job_state, policies_view, rfc3339, schedule_words, timing_view
 
-MOST_LISTED: Final = 1000  # due instants of a job that are looked at one by one
+MOST_LISTED: Final = 1000  # due instants of a job before and after that are held together
 
 
 def comparison(
@@ -30,12 +30,14 @@ def comparison(
     until: datetime,
     zone: tzinfo,
     live: Callable[[JobName], int],
+    listed: int = MOST_LISTED,
 ) -> Document:
     """Return what `jobs`, as those of the file, would change if they were loaded at `now`.
 
     `records` are the jobs there are; those that were added stay as they are. Runs are compared up
     to `until`; those of one date are compared on the clocks of the job, or else of `zone`. `live`
-    tells how many runs of a job have not ended.
+    tells how many runs of a job have not ended. Of a job that comes or goes the first `listed` runs
+    are told.
     """
     known = {record.job.name: record for record in records if record.job.source is Source.FILE}
     wanted = {job.name: job for job in jobs}
@@ -48,7 +50,9 @@ def comparison(
             new = redefined(old, job, now, live=live(name))
         elif job is not None:
             new = first_seen(job, now)
-        return _job(old, new, now, until, zone)
+        most = MOST_LISTED if old and new else listed
+        before, after = (forecast(each, now, until, most) for each in (old, new))
+        return _job(old, new, before, after, zone)
 
     return {
         "from": rfc3339(now),
@@ -63,13 +67,12 @@ def comparison(
 def _job(
     old: JobRecord | None,
     new: JobRecord | None,
-    now: datetime,
-    until: datetime,
+    before: Forecast,
+    after: Forecast,
     zone: tzinfo,
 ) -> Document:
     stands = new or old
     assert stands is not None
-    before, after = (forecast(each, now, until, MOST_LISTED) for each in (old, new))
     return {
         "name": stands.job.name,
         "state": job_state(stands),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Stock = tuple["list[JobRecord]", Callable[["JobName"], int]]
 SIGNS: Final = {"added": "+", "changed": "~", "removed": "-"}
+IN_JSON: Final = 100  # runs of a job that comes or goes that are told at least
 
 
 @app.command(epilog="Example: taskd diff jobs.toml --days 30")
@@ -53,14 +54,15 @@ def diff(
     from taskd.cli.offline import checked, reported
 
     with reported(json=json):
-        document = _compared(checked(file), store, days)
+        listed = max(count, IN_JSON if json else 1)
+        document = _compared(checked(file), store, days, listed)
     if json:
         put_json(document)
     else:
         _put(document, count)
 
 
-def _compared(configuration: Configuration, url: str | None, days: int) -> Document:
+def _compared(configuration: Configuration, url: str | None, days: int, listed: int) -> Document:
     """The file beside the jobs of the store. Raises ConfigError where it would be refused."""
     from taskd.comparison import comparison
     from taskd.config.system_zone import system_zone
@@ -77,6 +79,7 @@ def _compared(configuration: Configuration, url: str | None, days: int) -> Docum
             until=now + timedelta(days=days),
             zone=zone(configuration.settings.timezone or system_zone()),
             live=live,
+            listed=listed,
         )
     head = {"file": str(configuration.path), "store": path and str(path), "days": days}
     return {**head, **compared}
@@ -131,14 +134,15 @@ def _put_job(job: Document, kind: str, sign: str) -> None:
 def _put_runs(job: Document, kind: str, document: Document, count: int) -> None:
     """The first runs that come, go or move, and how many there are in the days looked at."""
     runs = job["runs"]
+    before, after = runs["before"], runs["after"]
     lines = sorted(_changes(runs))
     for _, line in lines[:count]:
         put(f"    {line}")
-    if (more := len(lines) - count) > 0:
-        is_whole = runs["compared_until"] == document["until"]
+    found = len(lines) if kind == "changed" else before + after
+    if (more := found - len(lines[:count])) > 0:
+        is_whole = kind != "changed" or runs["compared_until"] == document["until"]
         end = "" if is_whole else f" up to {local(runs['compared_until'])}"
         put(f"    ... and {more} more{end}")
-    before, after = runs["before"], runs["after"]
     words = counted(before if kind == "removed" else after, "run")
     if kind == "changed" and before != after:
         words = f"{counted(before, 'run')} before, {after} after"

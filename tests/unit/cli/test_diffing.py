@@ -31,6 +31,17 @@ def test_where_there_is_no_store_every_job_is_new(taskd: Taskd, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_job_of_many_runs_is_told_by_its_first_and_their_number(
+    taskd: Taskd, tmp_path: Path
+) -> None:
+    file = tmp_path / "jobs.toml"
+    file.write_text('[jobs.often]\ncall = "os:getpid"\ncron = "*/10 * * * * *"\n')
+    runs = ["    ... and 8640 more", "    8640 runs in 1 day"]
+    assert taskd("diff", str(file), "-n", "0", "--days", "1").out.splitlines()[1:] == runs
+    told = json.loads(taskd("diff", str(file), "--days", "1", "--json").out)["added"][0]["runs"]
+    assert (len(told["new"]), told["after"]) == (100, 8640)
+
+
 def test_the_same_as_json(taskd: Taskd, tmp_path: Path) -> None:
     file = tmp_path / "jobs.toml"
     file.write_text(JOBS)
