@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import sys
 import traceback
@@ -90,7 +91,7 @@ def called(
     """Call what was found for a run and return how that ended; see `perform`."""
     try:
         refuse_stopped()
-        value = call.function(*call.args, **call.kwargs)
+        value = _awaited_by_nobody(call.function(*call.args, **call.kwargs))
     # The attempt boundary: whatever a job raises, SystemExit and KeyboardInterrupt too, ends this
     # attempt alone and not the worker thread.
     except BaseException as raised:  # noqa: BLE001
@@ -107,6 +108,17 @@ def refuse_stopped() -> None:
     context = CONTEXT.get(None)
     if context is not None and context.cancel.is_set():
         raise Interrupted("it was stopped before it began")
+
+
+def _awaited_by_nobody(value: T) -> T:
+    """Return what a plain callable returned; a coroutine is work that was not done."""
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError(
+            f"the callable returned the coroutine {value.__qualname__}, which nobody awaits: "
+            "name the async def itself, or run it in the callable with asyncio.run"
+        )
+    return value
 
 
 def returned_end(run: Run, value: object, objects: Objects | None) -> End:

@@ -175,6 +175,8 @@ def test_long_polls_and_slow_imports_do_not_hold_up_the_others(live: Live) -> No
             for n in range(20)
         ]
         assert live.client.request("GET", "/v1/ping", timeout=1.4)
+        assert live.client.reload()["unchanged"] == ["hold"]
+        assert not all(added.done() for added in adds)  # it did not wait behind them
         (live.folder / "gate.open").touch()
         assert {poll.result(30)["state"] for poll in polls} == {"SUCCEEDED"}
         for added in adds:

@@ -58,6 +58,18 @@ def test_whatever_is_raised_ends_the_attempt_in_words(name: str) -> None:
     assert is_storable(end.error.type, end.error.message, end.error.traceback, end.error.text)
 
 
+def test_a_coroutine_that_nobody_awaits_is_no_success() -> None:
+    async def work() -> None:
+        pass
+
+    end = ended(lambda: work())
+    assert end.outcome is Outcome.FAILED
+    assert end.error is not None
+    assert end.error.type == "TypeError"
+    assert "returned the coroutine" in end.error.message
+    assert "which nobody awaits" in end.error.message
+
+
 def test_an_error_tells_its_class_message_and_cause_from_the_callable_on() -> None:
     from tests.unit.executors import hostile
 
