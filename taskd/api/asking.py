@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic_core import ErrorDetails
 
 from taskd.config.entry import InvalidEntry
-from taskd.config.shape import Flaw
+from taskd.config.shape import Flaw, nearest
 from taskd.core.calendars import Calendar
 from taskd.core.diff import Diff
 from taskd.core.duration import parse_duration
@@ -128,7 +129,7 @@ class ReasonBody(Body):
 class StopBody(ReasonBody):
     """Why, and whether to ask first."""
 
-    force: bool = False
+    force: StrictBool = False
 
 
 def parse(model: type[M], values: Mapping[str, object]) -> M:
@@ -136,10 +137,15 @@ def parse(model: type[M], values: Mapping[str, object]) -> M:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        flaws = [
-            Flaw(tuple(problem["loc"]) or ("body",), problem["msg"]) for problem in error.errors()
-        ]
+        flaws = [_flaw(problem, model.model_fields) for problem in error.errors()]
         raise InvalidEntry("request", flaws) from None
+
+
+def _flaw(problem: ErrorDetails, known: Iterable[str]) -> Flaw:
+    path = tuple(problem["loc"]) or ("body",)
+    if problem["type"] == "extra_forbidden":
+        return Flaw(path, "there is no such key", nearest(str(path[-1]), known))
+    return Flaw(path, problem["msg"])
 
 
 def invalid(key: str, message: str, hint: str = "") -> InvalidEntry:

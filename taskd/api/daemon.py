@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import StrictBool
+
 from taskd.api.asking import Ask, Body, Host, parse
 from taskd.core.ports import Pruned
 from taskd.views import diff_view
@@ -27,4 +29,4 @@ def prune(host: Host, ask: Ask) -> object:  # noqa: ARG001
 
 
 class _ShutdownBody(Body):
-    now: bool = False
+    now: StrictBool = False

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Annotated, Final, cast
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from taskd.api.asking import Ask, Body, Host, StopBody, do, invalid, moment, parse, record_of
 from taskd.api.reading import is_of
@@ -97,12 +97,12 @@ def _views(host: Host, runs: list[RunId]) -> list[object]:
 
 class _RetryBody(Body):
     runs: Annotated[list[str], Field(min_length=1, max_length=MOST_RETRIED)] | None = None
-    dead: bool = False
+    dead: StrictBool = False
     job: str | None = None
     error: str | None = None
     older_than: str | None = None
     since: str | None = None
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class _DismissBody(Body):

@@ -83,6 +83,8 @@ def test_a_wrong_name_gets_the_nearest(host: Host) -> None:
         (api.trigger, {"kwargs": {"a": float("inf")}}, "kwargs.a"),
         (api.trigger, {"arg": []}, "arg"),
         (api.shutdown, {"now": "perhaps"}, "now"),
+        (api.shutdown, {"now": "yes"}, "now"),
+        (api.stop_job, {"force": 1}, "force"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_its_key(
@@ -109,6 +111,14 @@ def test_a_query_that_cannot_be_is_refused_by_its_key(
     with pytest.raises(InvalidEntry) as caught:
         function(*([] if function is api.wait_s else [host]), Ask(query=query))
     assert [problem.key for problem in caught.value.problems] == [key]
+
+
+def test_a_misspelt_key_is_told_the_nearest(host: Host) -> None:
+    add(host, "a")
+    with pytest.raises(InvalidEntry) as caught:
+        api.pause_job(host, Ask(name="a", body={"reasn": "holidays"}))
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.hint) == ("there is no such key", "did you mean reason?")
 
 
 def test_all_that_is_wrong_is_told_at_once(host: Host) -> None:
