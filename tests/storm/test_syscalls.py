@@ -63,6 +63,8 @@ def injure(case: Case) -> dict[str, Any]:
             timeout=PATIENCE_S,
             check=False,
         ).returncode
+    if not (place.folder / "pid").exists():  # the fault met the loader: nothing of taskd's began
+        return {"reached": True, "status": 0, "settled": 0, "faults": {}}
     note_death(place.log, int((place.folder / "pid").read_text()))
     began = microseconds()
     settled = reap(fork(lambda: Life(place).define(jobs(place)).settle("tick"), place.said))
