@@ -165,6 +165,11 @@ class SystemClock:
         return self.now() - _EPOCH - timedelta(seconds=self.elapsed())
 
 
+def wall_clock() -> datetime:
+    """The wall-clock time: aware UTC."""
+    return datetime.now(UTC)
+
+
 def monotonic_usec() -> int:
     """CLOCK_MONOTONIC in microseconds, the MONOTONIC_USEC that sd_notify(3) asks for."""
     return time.monotonic_ns() // 1000

@@ -84,16 +84,19 @@ class Ended:
 News: TypeAlias = Signalled | ShutdownAsked | StoreTold | Ended
 
 
-def run(path: Path, *, socket: Path | None = None, store: str | None = None) -> int:
+def run(
+    path: Path, *, socket: Path | None = None, store: str | None = None, as_json: bool = False
+) -> int:
     """Run the daemon on the jobs.toml at `path` until it is told to end; return the exit status.
 
-    `socket` and `store` win over the environment and the file. 0: shut down as asked; 1: the store
+    `socket` and `store` win over the environment and the file. `as_json` has each line of the log
+    be an object. 0: shut down as asked; 1: the store
     or the socket cannot be had; 78: the file has problems. The process must end then.
     """
     news = _watch_signals()
     _prepare_standard_descriptors()
     sys.setswitchinterval(SWITCH_S)
-    runlog = Runlog(is_journal=is_journal(os.environ, STDERR))
+    runlog = Runlog(is_journal=is_journal(os.environ, STDERR), as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
     try:
         with captured():

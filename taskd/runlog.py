@@ -7,13 +7,16 @@ at its end.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from queue import Full, Queue
-from typing import Final
+from typing import Final, TypeAlias
 
+from taskd.clock import wall_clock
 from taskd.core.run import Run, RunState
 from taskd.terminal import harmless, harmless_lines
 
@@ -30,22 +33,29 @@ _PRIORITIES: Final = {
 }
 
 
+Said: TypeAlias = tuple[datetime, int, str]
+"""When, at which of `logging`'s levels, and what."""
+
+
 class Runlog(logging.Handler):
     """Writes to a descriptor: what is said, each log record, and a line for each finished run.
 
     Any thread may call, and none waits: past the backlog lines are dropped, and their number is
     written once the rest is. A record is one line, its traceback included,
     unless a person may be reading: a journal would make many entries of it. Where the descriptor
-    `is_journal`, of systemd, each line begins with its priority.
+    `is_journal`, of systemd, each line begins with its priority. `as_json` makes each an object.
     """
 
-    def __init__(self, descriptor: int = STDERR, *, is_journal: bool = False) -> None:
+    def __init__(
+        self, descriptor: int = STDERR, *, is_journal: bool = False, as_json: bool = False
+    ) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         self._descriptor = descriptor
         self._is_terminal = os.isatty(descriptor)
         self._is_journal = is_journal
-        self._lines: Queue[tuple[int, str] | Run | None] = Queue(BACKLOG)
+        self._as_json = as_json
+        self._lines: Queue[Said | Run | None] = Queue(BACKLOG)
         self._dropped = 0
         self._thread: threading.Thread | None = None
 
@@ -58,7 +68,7 @@ class Runlog(logging.Handler):
 
     def say(self, text: str, level: int = logging.INFO) -> None:
         """Write a text, which may have several lines; `level` is one of `logging`'s."""
-        self._take((level, text))
+        self._take((wall_clock(), level, text))
 
     def ended(self, run: Run) -> None:
         """Write the line of a finished run."""
@@ -70,7 +80,7 @@ class Runlog(logging.Handler):
         if not self._is_terminal:
             lines = (line.strip() for line in text.splitlines())
             text = " | ".join(line for line in lines if line.strip("^~"))
-        self._take((record.levelno, text))
+        self._take((datetime.fromtimestamp(record.created, UTC), record.levelno, text))
 
     def finish(self, timeout_s: float = 1.0) -> None:
         """Write what has gathered, for at most `timeout_s`, and end."""
@@ -80,7 +90,7 @@ class Runlog(logging.Handler):
         assert self._thread is not None
         self._thread.join(timeout_s)
 
-    def _take(self, line: tuple[int, str] | Run | None) -> None:
+    def _take(self, line: Said | Run | None) -> None:
         try:
             self._lines.put_nowait(line)
         except Full:
@@ -88,15 +98,19 @@ class Runlog(logging.Handler):
 
     def _write(self, *first: str) -> None:
         for text in first:
-            self._put(logging.INFO, text)
+            self._put((wall_clock(), logging.INFO, text))
         while (item := self._lines.get()) is not None:
-            self._put(*((_level(item), line(item)) if isinstance(item, Run) else item))
+            self._put(item)
             if self._dropped and self._lines.empty():
                 dropped, self._dropped = self._dropped, 0
-                self._put(logging.WARNING, f"... {dropped} lines are not shown")
+                self._put((wall_clock(), logging.WARNING, f"... {dropped} lines are not shown"))
 
-    def _put(self, level: int, text: str) -> None:
-        text = harmless_lines(text)
+    def _put(self, item: Said | Run) -> None:
+        level = _level(item) if isinstance(item, Run) else item[1]
+        if self._as_json:
+            text = json.dumps(_object(item, level), separators=(",", ":"))
+        else:
+            text = harmless_lines(line(item) if isinstance(item, Run) else item[2])
         if self._is_journal:
             priority = _PRIORITIES.get(level, "<6>")
             text = "\n".join(f"{priority}{one}" for one in text.split("\n"))
@@ -105,6 +119,35 @@ class Runlog(logging.Handler):
         with suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+
+
+def _object(item: Said | Run, level: int) -> dict[str, object]:
+    """Return a line as an object, its keys in one order; those of a run are there for a run."""
+    if not isinstance(item, Run):
+        at, _, message = item
+        return {"at": _rfc3339(at), "level": _word(level), "message": message}
+    took = None
+    if item.started_at is not None and item.finished_at is not None:
+        took = (item.finished_at - item.started_at).total_seconds()
+    return {
+        "at": _rfc3339(item.finished_at or item.scheduled_at),
+        "level": _word(level),
+        "message": f"{item.job or 'task'} {item.state.value}",
+        "job": item.job,
+        "run": item.id,
+        "state": item.state.value,
+        "reason": item.reason or None,
+        "duration_s": took,
+        "error": item.error and {"type": item.error.type, "message": item.error.message},
+    }
+
+
+def _word(level: int) -> str:
+    return logging.getLevelName(level).lower()
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def _level(run: Run) -> int:

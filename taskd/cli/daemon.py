@@ -19,17 +19,19 @@ def run(
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="The store, before the file's.")
     ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Log each line as JSON.")] = False,
 ) -> None:
     """Run the daemon in the foreground.
 
     \f
     It prints one line when it is ready: version, jobs, store, socket and what is due next; then one
     line for each finished run: time, job, run, state, duration, and the error of one that failed.
-    Under systemd it tells its state, see taskd(8).
+    With --json each line is an object: at, level and message, and for a run also job, run, state,
+    reason, duration_s and error. Under systemd it tells its state, see taskd(8).
     """
     from taskd.daemon import run as serve
 
-    raise typer.Exit(serve(file, socket=socket, store=store))
+    raise typer.Exit(serve(file, socket=socket, store=store, as_json=json))
 
 
 @app.command(epilog="Example: taskd reload")

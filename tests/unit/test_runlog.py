@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -158,3 +160,27 @@ def test_in_the_journal_each_line_begins_with_its_priority(pipe: Pipe) -> None:
     runlog.finish()
     found = [line[:3] for line in said(read)]
     assert found == ["<3>", "<3>", "<6>", "<3>", "<4>"]
+
+
+def test_as_json_each_line_is_an_object_with_its_keys_in_one_order(pipe: Pipe) -> None:
+    read, write = pipe
+    runlog = Runlog(write, as_json=True)
+    runlog.say("taskd is\nshutting down \x1b[2J", logging.WARNING)
+    error = RunError("ValueError", 'no "luck"\n', "", "")
+    bad = replace(a_run(), state=RunState.FAILED, error=error, started_at=NOW)
+    runlog.ended(replace(bad, finished_at=NOW + timedelta(seconds=1.5)))
+    try:
+        raise ZeroDivisionError("by zero")
+    except ZeroDivisionError:
+        record = logging.getLogger("t").makeRecord("t", 40, "f", 1, "oh", (), sys.exc_info())
+    runlog.emit(record)
+    runlog.finish()
+    said_so, run, logged = map(json.loads, said(read))
+    assert list(said_so) == ["at", "level", "message"]
+    assert datetime.fromisoformat(said_so["at"]).tzinfo is not None
+    assert (said_so["level"], said_so["message"]) == ("warning", "taskd is\nshutting down \x1b[2J")
+    assert list(run)[3:] == ["job", "run", "state", "reason", "duration_s", "error"]
+    assert (run["state"], run["duration_s"], run["level"]) == ("FAILED", 1.5, "warning")
+    assert run["error"] == {"type": "ValueError", "message": 'no "luck"\n'}
+    assert logged["level"] == "error"
+    assert "ZeroDivisionError: by zero" in logged["message"]
