@@ -208,3 +208,4 @@ def test_another_users_process_is_refused_by_the_kernels_word(live: Live) -> Non
         check=True,
     )
     assert asked.stdout == "forbidden\n"
+    live.line_with("uid 65534 was refused")
