@@ -48,9 +48,28 @@ def most_connections() -> int:
 
 
 class Connection(web.RequestHandler):
-    """A connection that refuses what is not HTTP as everything is refused: with a problem."""
+    """A connection that refuses what is not HTTP as everything is refused: with a problem.
 
-    __slots__ = ()
+    Until its first request has come, it is closed after the time for which it is kept between two:
+    aiohttp before 3.14 sets no limit to that.
+    """
+
+    __slots__ = ("_deadline",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(self.keepalive_timeout, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Wait no more."""
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def has_asked(self) -> None:
+        """Take note that a request has come."""
+        self._deadline.cancel()
 
     def handle_error(
         self,

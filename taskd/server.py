@@ -26,7 +26,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from taskd import api
-from taskd.admission import BACKLOG, serve
+from taskd.admission import BACKLOG, Connection, serve
 from taskd.answers import Refused, problem, refusal, respond
 from taskd.core.messages import Key
 from taskd.core.run import RunState
@@ -352,6 +352,8 @@ def _delivering(patience_s: float) -> Middleware:
 
     @web.middleware
     async def deliver(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if isinstance(request.protocol, Connection):
+            request.protocol.has_asked()
         response = await handler(request)
         try:
             async with asyncio.timeout(patience_s):
