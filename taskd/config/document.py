@@ -132,9 +132,13 @@ def _syntax_problem(path: Path, text: str, error: str) -> Problem:
     message = message[:1].lower() + message[1:]
     if message.startswith("cannot"):  # tomllib names neither the key nor where it stands first
         until_here = "\n".join(text.split("\n", spot.line)[: spot.line])
-        for repeat in Positions(until_here).repeats()[-1:]:
-            key, spot = dotted(repeat.path), repeat.second
-            message = f"is defined already, at {path}:{repeat.first.line}"
+        repeats = Positions(until_here).repeats()
+        if repeats:
+            key, spot = dotted(repeats[-1].path), repeats[-1].second
+            message = f"is defined already, at {path}:{repeats[-1].first.line}"
+        elif names := re.findall(r"'((?:[^'\\]|\\.)*)'", message):
+            # A table that dotted keys made, or an inline one, both of which are closed.
+            key, message = dotted(tuple(names)), "is defined already, in dotted keys or in braces"
     source = _line(text, spot.line)
     return Problem(str(path), spot.line, spot.column, key, message, source=source)
 

@@ -107,35 +107,58 @@ def _job(
     calendars: Mapping[str, Calendar],
     policies: _Policies,
 ) -> Job | None:
-    """The job as far as it can be made; what is wrong with its values is added to `flaws`."""
-    wrong = {str(flaw.path[0]) for flaw in flaws}
+    """The job as far as it can be made; what is wrong with its values is added to `flaws`.
+
+    The core refuses one thing at a time. What it refused has its default from then on, so that the
+    rest is judged too.
+    """
     timing: Timing = {}
-    try:
-        if not wrong & TIMED_BY:
-            timing = timing_of(name, shape, timezone, calendars)
-    except InvalidJob as refusal:
-        flaws.append(flaw_of(refusal))
-    try:
-        return Job(
-            name=JobName(name),
-            call=_call(shape, entry, wrong),
-            **timing,
-            **policies,
-            source=source,
-            description=shape.description,
-            tags=tuple(shape.tags),
-            enabled=shape.enabled,
-            priority=shape.priority,
-            carry=shape.carry and not wrong & {"args", "carry"},
-            overlap=shape.overlap,
-            max_instances=shape.max_instances,
-            execution=_execution(shape, wrong),
-            timeout=shape.timeout,
-            kill_grace=shape.kill_grace,
-        )
-    except InvalidJob as refusal:
-        flaws.append(flaw_of(refusal))
-    return None
+    while True:
+        wrong = {str(flaw.path[0]) for flaw in flaws}
+        try:
+            if not wrong & TIMED_BY:
+                timing = timing_of(name, shape, timezone, calendars)
+            return _made(name, shape, entry, wrong, source, timing, policies)
+        except InvalidJob as refusal:
+            flaw = flaw_of(refusal)
+        flaws.append(flaw)
+        key = str(flaw.path[0])
+        if key == "name":
+            name = "unnamed"
+        elif key in JobEntry.model_fields and key not in wrong:
+            default = JobEntry.model_fields[key].get_default(call_default_factory=True)
+            shape = shape.model_copy(update={key: default})
+        else:
+            return None
+
+
+def _made(
+    name: str,
+    shape: JobEntry,
+    entry: Mapping[str, object],
+    wrong: set[str],
+    source: Source,
+    timing: Timing,
+    policies: _Policies,
+) -> Job:
+    """The job. Raises InvalidJob."""
+    return Job(
+        name=JobName(name),
+        call=_call(shape, entry, wrong),
+        **timing,
+        **policies,
+        source=source,
+        description=shape.description,
+        tags=tuple(shape.tags),
+        enabled=shape.enabled,
+        priority=shape.priority,
+        carry=shape.carry and not wrong & {"args", "carry"},
+        overlap=shape.overlap,
+        max_instances=shape.max_instances,
+        execution=_execution(shape, wrong),
+        timeout=shape.timeout,
+        kill_grace=shape.kill_grace,
+    )
 
 
 def default_flaws(defaults: Mapping[str, object], categories: Collection[str] = ()) -> list[Flaw]:

@@ -57,15 +57,39 @@ def word(words: type[Word]) -> Kind:
     return Kind(lambda value: choice(words, value), {"enum": [*map(str, words)]}, str)
 
 
-def one_or_more(kind: Kind) -> Kind:
-    """A value, or a list of such; read as a tuple, and written as it is shorter."""
-    either = {"anyOf": [kind.schema, {"type": "array", "items": kind.schema}]}
-    return Kind(values.one_or_more(kind.read), either, lambda items: _written_items(kind, items))
+@dataclass(frozen=True, slots=True, eq=False)
+class OneOrMore:
+    """A value of `kind`, or a list of such; read as a tuple, and written as it is shorter.
 
+    Each value of a list is judged at its own place.
+    """
 
-def _written_items(kind: Kind, items: Sequence[object]) -> object:
-    written = [kind.write(item) for item in items]
-    return written[0] if len(written) == 1 and not isinstance(written[0], list) else written
+    kind: Kind
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Have pydantic read each value by the kind's function."""
+        item = core_schema.no_info_plain_validator_function(self.kind.read)
+        return core_schema.no_info_wrap_validator_function(
+            self._read,
+            core_schema.list_schema(item),
+            serialization=core_schema.plain_serializer_function_ser_schema(self._written),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> Schema:
+        """Have pydantic describe it so."""
+        one = self.kind.schema
+        return {"anyOf": [one, {"type": "array", "items": one}]}
+
+    def _read(self, value: object, read_all: Callable[[object], list[object]]) -> object:
+        return tuple(read_all(value)) if isinstance(value, list) else (self.kind.read(value),)
+
+    def _written(self, items: Sequence[object] | None) -> object:
+        written = [self.kind.write(item) for item in items or ()]
+        return written[0] if len(written) == 1 else written
 
 
 def _same(value: object) -> object:
@@ -141,9 +165,9 @@ TARGET: Final = Kind(
     _same,
 )
 
-TEXTS: Final = one_or_more(TEXT)
-MOMENTS: Final = one_or_more(MOMENT)
-EVENTS: Final = one_or_more(Kind(values.event, {"enum": ["boot"]}, _same))
+TEXTS: Final = OneOrMore(TEXT)
+MOMENTS: Final = OneOrMore(MOMENT)
+EVENTS: Final = OneOrMore(Kind(values.event, {"enum": ["boot"]}, _same))
 PATH: Final = Kind(values.path, {"type": "string", "minLength": 1}, _same)
 STORE: Final = Kind(
     values.store,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, TypedDict
+from typing import Annotated, Final, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,8 @@ from taskd.core.late import FORGIVING, Catchup, Late
 from taskd.core.occurrences import due_after
 from taskd.core.run import MICROSECOND
 from taskd.core.schedule import At, Every, Mode, Schedule
+
+DAYS_OF_A_WEEK: Final = 7
 
 
 class Timing(TypedDict, total=False):
@@ -75,6 +77,8 @@ def trigger_flaws(entry: Mapping[str, object]) -> list[Flaw]:
                 for key in keys
                 if key in entry
             ]
+    if entry.get("on") == []:
+        flaws.append(Flaw(("on",), "there is no event", "write at least one"))
     if not entry.keys() & set(SCHEDULES):
         flaws += [
             Flaw((key,), "only a schedule has it", "it needs every, cron or at", at_key=True)
@@ -91,6 +95,9 @@ def exclude_flaws(shape: TimingKeys, calendars: Mapping[str, Calendar]) -> list[
         if name not in calendars:
             hint = nearest(name, calendars) or f"define it under [calendars.{name}]"
             flaws.append(Flaw(("exclude", index), f"there is no calendar {shown(name)}", hint))
+    excluded = [calendars[name].weekdays for name in shape.exclude if name in calendars]
+    if len(set().union(*excluded)) == DAYS_OF_A_WEEK:
+        flaws.append(Flaw(("exclude",), "every day is excluded, so that nothing would ever run"))
     return flaws
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import entry_points
 from math import isfinite
-from typing import Final, TypeVar
+from typing import Final
 
 from taskd.config.shape import NOT_SUPPORTED, choices, shown
 from taskd.core.duration import parse_duration
@@ -19,8 +19,6 @@ from taskd.core.execution import Executor
 from taskd.core.job import PRIORITIES, Call
 from taskd.core.zones import DAY, spans, to_instant, zone
 from taskd.errors import InvalidJob
-
-Item = TypeVar("Item")
 
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
@@ -54,15 +52,6 @@ def text(value: object) -> str:
     if not _is_unicode(value):
         raise ValueError("the text has half of a surrogate pair, which is not Unicode")
     return value
-
-
-def one_or_more(read: Callable[[object], Item]) -> Callable[[object], tuple[Item, ...]]:
-    """A reader of one value, or of a list of such values."""
-
-    def read_all(value: object) -> tuple[Item, ...]:
-        return tuple(map(read, value)) if isinstance(value, list) else (read(value),)
-
-    return read_all
 
 
 def duration(value: object) -> timedelta:

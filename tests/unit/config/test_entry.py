@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
 from taskd.config.keys import JOB_KEYS, LATER_JOB_KEYS, SYNONYMS
 from taskd.config.shape import Flaw
+from taskd.core.calendars import Calendar
 from taskd.core.cron import Cron
 from taskd.core.execution import Execution
 from taskd.core.job import Call, Job, Overlap, Source
@@ -181,7 +182,7 @@ def test_at_reads_local_times_on_the_clocks_of_the_job() -> None:
 )
 def test_a_wrong_value_is_refused_by_its_key(key: str, value: object) -> None:
     entry = CALL | {"every": "1s"} if key in {"mode", "align"} else CALL
-    assert list(refusals(entry | {key: value})) == [key]
+    assert [flaw.path[0] for flaw in refusals(entry | {key: value}).values()] == [key]
 
 
 def test_wrong_items_are_told_one_by_one() -> None:
@@ -463,3 +464,41 @@ def test_defaults_may_say_which_runs_are_the_same_work() -> None:
 def test_more_bytes_than_a_machine_has_are_refused(key: str) -> None:
     entry = {"command": "true", key: "999999999999999TiB"}
     assert refusals(entry)[key].message == "is over what a machine can address"
+
+
+def test_all_that_the_core_refuses_is_told_in_one_pass() -> None:
+    entry = CALL | {
+        "every": "1ms",
+        "timeout": "0s",
+        "max_runs": 3,
+        "carry": True,
+        "env": {"A": "b"},
+        "retry": {"initial": "1h"},
+        "unique": {"scope": "period"},
+    }
+    assert refusals(entry, "a/b").keys() == {
+        *("name", "every", "timeout", "carry", "env"),
+        *("retry.initial", "unique.period"),
+    }
+
+
+def test_each_value_of_a_list_is_judged_at_its_place() -> None:
+    flaws = refusals(CALL | {"at": ["2030-01-01T00:00:00Z", "soon", 5]})
+    assert flaws.keys() == {"at[1]", "at[2]"}
+    assert refusals(CALL | {"at": "soon"}).keys() == {"at"}
+    assert refusals(CALL | {"every": "1d", "exclude": [1]}).keys() == {"exclude[0]"}
+
+
+def test_an_event_is_one_at_least() -> None:
+    assert refusals(CALL | {"on": []})["on"].hint == "write at least one"
+
+
+def test_a_job_that_every_day_excludes_never_runs() -> None:
+    calendars = {
+        "work": Calendar("work", weekdays=(0, 1, 2, 3, 4)),
+        "rest": Calendar("rest", weekdays=(5, 6)),
+    }
+    entry = CALL | {"every": "1h", "exclude": ["work", "rest"]}
+    with pytest.raises(InvalidEntry) as refusal:
+        job_from_entry("a", entry, source=Source.FILE, timezone="UTC", calendars=calendars)
+    assert [flaw.key for flaw in refusal.value.problems] == ["exclude"]

@@ -307,3 +307,19 @@ def test_a_wrong_default_is_told_once(write: Write) -> None:
         (2, 19, "defaults.retry.retry_on[0]"),
         (3, 11, "defaults.retention.ever"),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'jobs.a.call = "os:getpid"\n[jobs.a]\nevery = "1s"\n',
+        "jobs.a = {}\n[jobs.a]\n",
+        'jobs.a = {}\njobs.a.call = "os:getpid"\n',
+    ],
+)
+def test_a_table_that_is_written_in_two_ways_is_named(write: Write, text: str) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        load(write(text))
+    (problem,) = refusal.value.problems
+    assert problem.key == "jobs.a"
+    assert "is defined already" in problem.message

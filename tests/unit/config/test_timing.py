@@ -135,8 +135,8 @@ def test_reboot_may_be_one_of_a_list() -> None:
             "nothing is due between",
         ),
         ({"every": "1h", "exclude": ["of"]}, "exclude[0]", "there is no calendar"),
-        ({"on": ["signal:x"]}, "on", "not supported by this version"),
-        ({"on": ["reboot"]}, "on", 'expected "boot"'),
+        ({"on": ["signal:x"]}, "on[0]", "not supported by this version"),
+        ({"on": ["reboot"]}, "on[0]", 'expected "boot"'),
         ({"on": "boot", "every": "1h"}, "every", "one trigger"),
     ],
 )
