@@ -46,12 +46,13 @@ from taskd.config.timing import (
 )
 from taskd.config.uniqueness import unique_from_table
 from taskd.core.calendars import Calendar
-from taskd.core.execution import OUTPUT_LIMIT, Execution
+from taskd.core.execution import OUTPUT_LIMIT, Execution, Executor
 from taskd.core.job import KILL_GRACE, Call, Job, JobName, Overlap, Source
 from taskd.core.retention import Retention
 from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
 from taskd.core.unique import Unique
 from taskd.errors import InvalidJob, TaskdError
+from taskd.executors.plugins import honours
 
 TIMED_BY: Final = {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, *SCHEDULE_KEYS, "timezone"}
 """The keys that the schedule is made of."""
@@ -215,7 +216,7 @@ def _execution(shape: JobEntry, wrong: set[str]) -> Execution:
     # With one of them wrong there is more than one way to mean the others.
     if wrong & {*EXECUTION_KEYS, "call", "command"}:
         return Execution()
-    return Execution(
+    execution = Execution(
         executor=shape.executor,
         shell=shape.shell,
         env=shape.env,
@@ -225,6 +226,17 @@ def _execution(shape: JobEntry, wrong: set[str]) -> Execution:
         capture_output=shape.capture_output,
         output_limit=shape.output_limit,
     )
+    if execution.executor is not None and execution.executor not in list(Executor):
+        _check_plugged(execution, execution.executor)
+    return execution
+
+
+def _check_plugged(execution: Execution, name: str) -> None:
+    try:
+        honoured = honours(name)
+    except TaskdError as error:
+        raise InvalidJob("executor", str(error)) from None
+    execution.refuse_all_but(honoured, f'executor "{name}" does not honour it')
 
 
 def _call_flaws(entry: Mapping[str, object]) -> list[Flaw]:

@@ -9,7 +9,6 @@ import re
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from importlib.metadata import entry_points
 from math import isfinite
 from typing import Final
 
@@ -19,11 +18,11 @@ from taskd.core.execution import Executor
 from taskd.core.job import PRIORITIES, Call
 from taskd.core.zones import DAY, spans, to_instant, zone
 from taskd.errors import InvalidJob
+from taskd.executors.plugins import plugin_names
 
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
-_PLUGINS: Final = "taskd.executors"  # an entry point group
 _SIZE: Final = re.compile(r"(\d{1,15}) ?(B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)", re.ASCII)
 SIZES: Final = {
     "B": 1,
@@ -94,7 +93,7 @@ def executor(value: object) -> str:
     """The executor of a job: one of taskd's own, or a plug-in that is installed."""
     if isinstance(value, str) and value in list(Executor):
         return value
-    plugins = sorted(point.name for point in entry_points(group=_PLUGINS))
+    plugins = plugin_names()
     if isinstance(value, str) and value in plugins:
         return value
     raise ValueError(f"expected {choices([*Executor, *plugins])}, found {shown(value)}")

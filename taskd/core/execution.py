@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -84,16 +84,18 @@ class Execution:
         if self.shell and not is_command:
             raise InvalidJob("shell", "only a command can have a shell", "it needs command")
         if chosen in (Executor.THREAD, Executor.ASYNC):
-            self._refuse_own_process(chosen)
+            why = f'executor "{chosen}" calls it within the daemon, which cannot have that'
+            self.refuse_all_but((), why)
 
-    def _refuse_own_process(self, chosen: str) -> None:
+    def refuse_all_but(self, honoured: Collection[str], why: str) -> None:
+        """Refuse each policy of `OWN_PROCESS` that is not `honoured`.
+
+        Raises:
+            InvalidJob: with the key of the policy.
+        """
         for key in OWN_PROCESS:
-            if getattr(self, key):
-                raise InvalidJob(
-                    key,
-                    f'executor "{chosen}" calls it within the daemon, which cannot have that',
-                    'it needs executor = "process"',
-                )
+            if getattr(self, key) and key not in honoured:
+                raise InvalidJob(key, why, 'it needs executor = "process"')
 
 
 DEFAULT_EXECUTION: Final = Execution()

@@ -21,8 +21,8 @@ def main() -> None:
     """Take the orders from the command line, prepare, and exec."""
     errors = int(sys.argv[1])
     os.set_inheritable(errors, False)
+    orders = json.loads(sys.argv[2])
     try:
-        orders = json.loads(sys.argv[2])
         die_with(orders["parent"])
         note_group(orders["note"], orders["text"])
         if orders["cwd"] is not None:
@@ -33,7 +33,8 @@ def main() -> None:
         os.write(errors, f"{peak} ".encode())
         os.execvp(orders["argv"][0], orders["argv"])
     except OSError as error:
-        os.write(errors, str(error).encode())
+        what = error.filename or orders["argv"][0]
+        os.write(errors, f"cannot run it: {error.strerror}: {what!r}".encode())
     os._exit(127)
 
 

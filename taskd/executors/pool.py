@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from taskd.core.execution import Executor
 from taskd.core.ports import Clock
@@ -24,14 +23,12 @@ from taskd.executors.groups import kill_leftovers
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.objects import Objects
 from taskd.executors.outputs import Outputs
+from taskd.executors.plugins import plugin
 from taskd.executors.processes import Processes
 from taskd.executors.progress import Progress
 from taskd.executors.reports import Reports
 from taskd.executors.threads import Threads
 from taskd.inbox import Inbox
-
-PLUGINS: Final = "taskd.executors"
-"""The entry point group: each names a callable that takes `Reports` and returns a `OneExecutor`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +202,13 @@ class Executors:
             return self._made[name]
 
     def _plugged(self, name: str) -> OneExecutor:
-        for point in entry_points(group=PLUGINS, name=name):
-            try:
-                made: OneExecutor = point.load()(self._reports)
-            # A plug-in's code: whatever it raises is the error of the attempts that need it.
-            except Exception as error:
-                raise TaskdError(f"executor {name!r} cannot be had: {error!r}") from error
-            return made
-        raise TaskdError(f"there is no executor {name!r}: its plug-in is not installed")
+        make = plugin(name)
+        try:
+            made: OneExecutor = make(self._reports)
+        # A plug-in's code: whatever it raises is the error of the attempts that need it.
+        except Exception as error:
+            raise TaskdError(f"executor {name!r} cannot be had: {error!r}") from error
+        return made
 
     def _hand_over(self, start: Start, context: RunContext) -> bool:
         """Give what a thread found to be an ``async def`` to the event loop."""
@@ -220,8 +216,3 @@ class Executors:
         assert isinstance(coroutines, Coroutines)
         coroutines.adopt(start, context)
         return True
-
-
-def plugin_names() -> frozenset[str]:
-    """Return the names of the executors that are plugged in."""
-    return frozenset(point.name for point in entry_points(group=PLUGINS))

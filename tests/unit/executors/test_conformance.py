@@ -15,10 +15,15 @@ from taskd.core.execution import Executor
 from taskd.core.job import Call
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Outcome, Result, RunId
+from taskd.executors.loaded_code import LoadedCode
+from taskd.executors.reports import Reports
+from taskd.executors.threads import Threads
 from tests.unit.executors.bench import SOON, Bench, children, descriptors
 from tests.unit.executors.work import GRANDCHILD
 
-CALLING = [Executor.THREAD, Executor.PROCESS, Executor.ASYNC]
+PLUGGED = "plugged"
+"""A plug-in that is found by its entry point: it has threads of its own."""
+CALLING = [Executor.THREAD, Executor.PROCESS, Executor.ASYNC, PLUGGED]
 COMMANDS = {
     "value": "pass",
     "exit": "raise SystemExit(3)",
@@ -31,7 +36,7 @@ COMMANDS = {
 class Subject(Bench):
     """One executor under test, in whose words the work is put."""
 
-    def __init__(self, state: Path, executor: Executor) -> None:
+    def __init__(self, state: Path, executor: str) -> None:
         super().__init__(state)
         self.executor = executor
         self._folder = state.parent
@@ -76,7 +81,21 @@ def eventually(holds: Callable[[], object]) -> None:
         pause.wait(0.005)
 
 
-@pytest.fixture(params=list(Executor))
+@pytest.fixture(autouse=True)
+def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "plugged-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1.0\n")
+    entry = f"[taskd.executors]\n{PLUGGED} = {__name__}:own_threads\n"
+    (installed / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def own_threads(reports: Reports) -> Threads:
+    return Threads(reports, LoadedCode())
+
+
+@pytest.fixture(params=[*Executor, PLUGGED])
 def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
     subject = Subject(tmp_path / "state", request.param)
     yield subject
@@ -194,7 +213,7 @@ def test_stage_2_insists_and_tells_where_it_was(subject: Subject, tmp_path: Path
     assert end.outcome is Outcome.FAILED
     assert end.error is not None
     match subject.executor:
-        case Executor.THREAD:
+        case Executor.THREAD | "plugged":
             assert end.error.type == "taskd.errors.Interrupted"
         case Executor.ASYNC:
             assert end.error.type == "asyncio.exceptions.CancelledError"

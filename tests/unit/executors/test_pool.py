@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from taskd.config import values
+from taskd.config.load import load
 from taskd.core.execution import Execution, Executor
 from taskd.core.job import Call, Job, JobName
 from taskd.core.messages import AttemptFinished, Noticed
 from taskd.core.run import Outcome
-from taskd.errors import InvalidJob
+from taskd.errors import ConfigError, InvalidJob
 from tests.unit.executors.bench import SOON, Bench
 
 PLUGIN = """
@@ -38,6 +39,9 @@ class Echo:
     def stack(self, run): return ""
     def close(self): pass
 
+class Careful(Echo):
+    honours = {"max_memory", "cwd"}
+
 def broken(reports):
     raise RuntimeError("not today")
 """
@@ -56,6 +60,7 @@ def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed.mkdir()
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: echo\nVersion: 1.0\n")
     entries = "[taskd.executors]\necho = plugged_echo:Echo\nbroken = plugged_echo:broken\n"
+    entries += "careful = plugged_echo:Careful\ngone = plugged_echo:Gone\n"
     (installed / "entry_points.txt").write_text(entries)
     (tmp_path / "plugged_echo.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
@@ -80,6 +85,23 @@ def test_a_plug_in_that_cannot_be_had_fails_its_attempts_alone(
     assert error is not None
     assert message in error.message
     assert bench.end(bench.start("give", "value")).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_plug_in_is_asked_for_what_it_honours_and_no_more(tmp_path: Path) -> None:
+    jobs = "".join(
+        f'[jobs.{name}]\ncall = "os:getpid"\nmax_memory = "1GiB"\nexecutor = "{name}"\n'
+        for name in ("careful", "echo", "gone")
+    )
+    (tmp_path / "jobs.toml").write_text(jobs)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "jobs.toml")
+    told = {(one.key, one.line, one.column): one for one in caught.value.problems}
+    assert set(told) == {("jobs.echo.max_memory", 7, 14), ("jobs.gone.executor", 12, 12)}
+    refused = told["jobs.echo.max_memory", 7, 14]
+    assert refused.message == 'executor "echo" does not honour it'
+    assert refused.hint == 'it needs executor = "process"'
+    assert "cannot be had" in told["jobs.gone.executor", 12, 12].message
 
 
 def test_an_executor_that_is_not_installed_is_refused() -> None:
