@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,8 @@ def main() -> int:
     if not chosen:
         names = ", ".join(dict.fromkeys(case.group for case in CASES))
         sys.exit(f"there is no case {wanted.case}; the groups are: {names}")
+    # Its servers must not outlive it: `with` ends for an exception, not for a signal's default.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run, started = Run(this_machine(), wanted.quick), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as home, serving(Path(home)) as services:
         runner = Runner(run, services)
@@ -43,9 +46,9 @@ def main() -> int:
             runner.case(case, size)
             run.took_s = time.monotonic() - started
             run.keep(wanted.keep)  # after each, so that a run that is broken off is of use
-    print(report(run))
-    plots = plot_laws(run, wanted.keep.parent / "plots")
-    print(f"kept as {wanted.keep}, plots: {len(plots)}", file=sys.stderr)
+        print(report(run), flush=True)
+        plots = plot_laws(run, wanted.keep.parent / "plots")
+        print(f"kept as {wanted.keep}, plots: {len(plots)}", file=sys.stderr, flush=True)
     return 0
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.readings import Run
 
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 44, 56
+LEFT, RIGHT, TOP, BOTTOM = 70, 40, 44, 56
 LAWS = {
     "pending": "tasks pending",
     "history": "runs in the history",
@@ -94,7 +94,7 @@ def _svg(title: str, series: dict[str, list[Point]]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>Cost of a run against {title}</title><style>{STYLE}</style>",
-        _text(LEFT, 22, f"Microseconds per run, against {title}", kind="title"),
+        _text(LEFT, 22, "Microseconds per run", kind="title"),
         *_grid(across, up),
         _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, title, anchor="middle"),
     ]

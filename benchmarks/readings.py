@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contract import Figures
+from taskd import __version__
 
 
 @dataclass
@@ -76,6 +77,7 @@ def this_machine() -> dict[str, str]:
     return {
         "cores": str(len(models)),
         "processor": models[0] if models else platform.machine(),
+        "taskd": __version__,
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "Linux": platform.release().partition("-")[0],

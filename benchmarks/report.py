@@ -50,6 +50,8 @@ def targets(run: Run) -> str:
         else:
             measured, reached = number(value), "yes" if target.holds(value) else "**no**"
         lines.append(f"| {target.what} | {target.bound} | {measured} | {reached} |")
+    if run.is_quick:
+        lines += ["", "The targets are those of the full size; the quick one asks for less."]
     return "\n".join(lines)
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 TASKD = [sys.executable, "-m", "taskd"]
 YEARLY = "0 0 1 1 *"
 BATCH = 100
-LEAD_S = 3.0
+LEAD_S = 5.0
 LOADED_PER_S = 300  # jobs of a file, at worst
 JOBS = (10, 1000)
 
@@ -84,16 +84,19 @@ class Contestant(Crashable):
             return {"load_s": time.perf_counter() - started}
 
     def contended(self, burners: int, count: int, over_s: float) -> Figures:
-        burn = f'call = "benchmarks.work:burn"\nargs = [{over_s + LEAD_S}]\n'
-        jobs = "".join(f'[jobs.burn{n}]\n{burn}every = "1d"\n' for n in range(burners))
+        burn = _job("burn", call="benchmarks.work:burn", overlap="allow")
         start = _start_of(count)
-        with self._serving(jobs + _due(count, over_s, start), 2 * burners) as client:
+        with self._serving(burn + _due(count, over_s, start), 2 * burners) as client:
+            for_s = (start - datetime.now(UTC)).total_seconds() + over_s
+            client.trigger_many([{"job": "burn", "args": [for_s]}] * burners)
             pings_s, over = list[float](), Event()
             pinging = Thread(target=_ping, args=(client, pings_s, over))
             pinging.start()
-            figures = _lateness(client, count, start)
-            over.set()
-            pinging.join()
+            try:
+                figures = _lateness(client, count, start)
+            finally:
+                over.set()
+                pinging.join()
             return figures | {"ping_p99_ms": percentile(pings_s, 0.99) * 1e3}
 
     def idle(self, jobs: int) -> Figures:

@@ -54,9 +54,9 @@ class Contestant(Crashable):
 
             one(0)
             figures = {"one_per_s": count / _timed(lambda: deque(map(one, range(count)), 0))}
-            many = 4 * count
+            many = 2 * count
             figures["threads_per_s"] = many / _timed(lambda: list(threads.map(one, range(many))))
-            batches = max(1, 10 * count // BATCH)
+            batches = max(1, 5 * count // BATCH)
             spent_s = _timed(lambda: deque(map(batch, range(batches)), 0))
             return figures | {"batch_per_s": batches * BATCH / spent_s}
 
@@ -77,18 +77,18 @@ class Contestant(Crashable):
 
     def pending(self, count: int) -> Figures:
         later = _now() + LATER
+        tasks = [OneTime(nothing, later + timedelta(seconds=n)) for n in range(count)]
         with self._open() as scheduler:
             scheduler.schedule_one_time(nothing, later)
-            tasks = [OneTime(nothing, later + timedelta(seconds=n)) for n in range(count)]
             before = held_bytes()
             add_s = _timed(lambda: scheduler.schedule_many(tasks))
-            more = held_bytes() - before
             if self._store is None:
-                return {"add_s": add_s, "bytes_each": more / count}
+                return {"add_s": add_s, "bytes_each": (held_bytes() - before) / count}
         started = time.perf_counter()
         with self._open() as scheduler:
             scheduler.schedule_one_time(nothing, later)  # acknowledged: it is ready
             restart_s = time.perf_counter() - started
+            more = held_bytes() - before
             late_ms = _lateness(scheduler, 1, 0.0)["p99_ms"]
         return {
             "add_s": add_s,

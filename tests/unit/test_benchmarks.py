@@ -120,7 +120,11 @@ def test_laws_are_plotted_on_logarithmic_axes(tmp_path: Path) -> None:
     picture = ElementTree.parse(file).getroot()
     line = next(element for element in picture.iter() if element.tag.endswith("polyline"))
     points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
-    assert [x for x, _ in points] == [plot.LEFT, 345.0, plot.WIDTH - plot.RIGHT]
+    assert [x for x, _ in points] == [
+        plot.LEFT,
+        (plot.LEFT + plot.WIDTH - plot.RIGHT) / 2,
+        plot.WIDTH - plot.RIGHT,
+    ]
     assert points[0][1] > points[1][1] > points[2][1]
 
 
