@@ -42,6 +42,7 @@ class Adapter:
             stderr=self._said,
             text=True,
             cwd=ROOT,
+            env=_environ(),
             start_new_session=True,
         )
 
@@ -192,3 +193,8 @@ class Runner:
                 self.run.machine[package] = version(python, package)
         with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as home:
             yield python, Path(home), setting
+
+
+def _environ() -> dict[str, str]:
+    """This process's environment, but with bytecode kept, as pip keeps it of what it installs."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
