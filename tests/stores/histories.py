@@ -37,7 +37,8 @@ class History:
     jobs: dict[JobName, JobRecord] = field(default_factory=dict)
     runs: dict[RunId, Run] = field(default_factory=dict)
 
-    def turn(self, steps: Iterable[Step]) -> Changes:
+    def turn(self, steps: Iterable[Step], event: int) -> Changes:
+        """Return the changes of a commit that the journal tells from `event` on."""
         changes = Changes(NOW + self.now)
         for word, name, number in steps:
             getattr(self, word)(changes, name, number)
@@ -48,7 +49,7 @@ class History:
             else:
                 self.jobs[change.after.job.name] = change.after
         for moved in changes.runs.values():
-            self.runs[moved.after.id] = moved.after
+            self.runs[moved.after.id] = replace(moved.after, event=event)
         return changes
 
     def wait(self, changes: Changes, name: JobName, number: int) -> None:

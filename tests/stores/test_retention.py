@@ -277,12 +277,13 @@ def live(path: Path, turns: list[tuple[list[Step], int, int, bool]]) -> None:
     """Commit each turn, prune some steps after it, prove each, and crash where it says so."""
     history, store = History(), SqliteStore(path)
     for number, (made, prunings, batch, crashes) in enumerate(turns):
-        changes = history.turn(made)
+        changes = history.turn(made, store.head() + 1)
         if changes:
             store.commit(changes)
         for _ in range(prunings):
             store.prune(NOW + history.now, keep, batch)
             sound(path)
+        check_that_each_run_finds_its_events(store)
         if crashes and number % 3 == 0:
             store.close()
             store = SqliteStore(path)
@@ -292,6 +293,17 @@ def live(path: Path, turns: list[tuple[list[Step], int, int, bool]]) -> None:
     missing = [run for run in history.runs.values() if run.id not in states]
     assert all(run.state.is_final and run.state is not RunState.DEAD for run in missing)
     store.close()
+
+
+def check_that_each_run_finds_its_events(store: SqliteStore) -> None:
+    """Those of the runs that are gone, too, as long as the journal has them."""
+    with store.history() as history:
+        events = history.events(0, 99_999)
+        for run in {event.run for event in events if event.run is not None}:
+            of_run = [event for event in events if event.run == run]
+            assert history.events(0, 99_999, run=run) == of_run
+            assert history.events(of_run[0].seq, 1, run=run) == of_run[1:2]
+            assert history.last_events(2, run=run) == of_run[-2:]
 
 
 @pytest.fixture(scope="module", autouse=True)

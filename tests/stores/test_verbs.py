@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from taskd.core.job import Call, JobName
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
-from taskd.core.turn import JobChange, RunChange
+from taskd.core.turn import JobChange, Mark, RunChange
 from taskd.errors import StoreRefused
 from taskd.stores.events import Event
 from taskd.stores.run_rows import ATTEMPT_COLUMNS
@@ -322,3 +322,20 @@ def test_events_are_read_in_order_after_a_place_and_of_a_job_or_a_run(store: Sql
         assert history.events(2, 9, job="job") == [events[3]]
         assert history.events(0, 9, job="job", run=lone.id) == []
     assert store.head() == 4
+
+
+def test_a_run_finds_its_events_in_a_large_commit_and_among_its_marks(store: SqliteStore) -> None:
+    many = [a_run(None) for _ in range(500)]
+    store.commit(new(*many))
+    run = replace(many[321], event=1)
+    start = replace(run, state=RunState.RUNNING, attempt=1, started_at=NOW)
+    store.commit(written(RunChange(run, start, "t")))
+    marked = written(RunChange(replace(start, event=501), start, "t"))
+    marked.marks["s", "k"] = Mark("s", "k", run.id, NOW)
+    store.commit(marked)
+    with store.history() as history:
+        events = history.events(0, 999, run=run.id)
+        assert [event.kind for event in events] == ["run.queued", "run.running", "run.marked"]
+        assert [event.seq for event in events] == [322, 501, 502]
+        assert history.events(322, 1, run=run.id) == events[1:2]
+        assert [event.commit for event in history.events(0, 999)][:500] == [1] * 500
