@@ -150,7 +150,7 @@ def put_run(run: Document) -> None:
     put_card(
         [
             ("run", run["id"]),
-            ("job", run["job"]),
+            ("job", run["job"] or "(a task)"),
             ("state", run["state"]),
             ("reason", _text(run.get("reason"))),
             ("origin", run["origin"]),
@@ -249,7 +249,7 @@ def _run_row(run: Document) -> tuple[str, ...]:
     what = _error(run.get("error")) or _text(run.get("reason"))
     return (
         run["id"],
-        run["job"],
+        run["job"] or "(a task)",
         run["state"],
         relative(run["scheduled_at"]),
         took(duration_of(run)),

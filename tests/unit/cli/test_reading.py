@@ -198,6 +198,13 @@ def test_the_card_of_a_job_has_what_is_known_and_no_empty_line(taskd: Taskd, pee
     ]
 
 
+def test_a_run_of_no_job_is_shown_as_a_task(taskd: Taskd, peer: Peer) -> None:
+    peer.answers_with("GET", "/v1/runs", [run_document(job=None)])
+    assert f"{RUN_ID}  (a task)" in taskd("runs").out
+    peer.answers_with("GET", f"/v1/runs/{RUN_ID}", run_document(job=None))
+    assert "(a task)" in taskd("status", RUN_ID).out
+
+
 def test_runs_passes_its_filters_on(taskd: Taskd, peer: Peer) -> None:
     peer.answers_with("GET", "/v1/runs", [])
     ended = taskd("runs", "a", "--state", "failed", "--since", "2026-07-01T12:00", "--limit", "3")
