@@ -135,7 +135,13 @@ def trigger(
     args, kwargs = values(arg), named_values(kwarg)
     limit = seconds_of(timeout, "--timeout")
     daemon = client(curl)
-    run = daemon.trigger(job, args, kwargs)
+    try:
+        run = daemon.trigger(job, args, kwargs)
+    except ApiError as error:
+        if not (met := error.problem.get("run")):
+            raise
+        detail = f"{error.detail}; wait for it with: taskd wait {met}"
+        raise ApiError(error.status, error.code, detail, error.problem) from error
     if not json:
         put(run["id"])
         talk(f"triggered {job}" + ("" if wait else f"; wait for it with: taskd wait {run['id']}"))

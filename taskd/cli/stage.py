@@ -40,6 +40,12 @@ _NAMED: Final = {
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
+def is_possible() -> bool:
+    """Whether there is a terminal at both ends that can be had, and that knows how to be driven."""
+    is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+    return sys.stdin.isatty() and sys.stdout.isatty() and not is_dumb
+
+
 class Stage:
     """The terminal, from ``with`` to its end, for the main thread.
 

@@ -20,7 +20,7 @@ from taskd.cli.feed import Feed, Fetched, Lost
 from taskd.cli.page import Page, output_of
 from taskd.cli.picture import Row, picture, sections
 from taskd.cli.render import ellipsis, put_json
-from taskd.cli.stage import Stage
+from taskd.cli.stage import Stage, is_possible
 from taskd.cli.table import cut
 from taskd.client import FINAL_STATES, Client, Document
 from taskd.errors import ApiError, NoDaemon
@@ -73,7 +73,7 @@ def top(
     document = daemon.top(count)
     if json:
         put_json(document)
-    elif once or not (sys.stdout.isatty() and sys.stdin.isatty()):
+    elif once or not is_possible():
         put_picture(document)
     else:
         news: SimpleQueue[Any] = SimpleQueue()

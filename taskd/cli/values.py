@@ -74,15 +74,13 @@ def instant(text: str | None, flag: str, *, direction: int) -> str | None:
     """
     if text is None:
         return None
-    from taskd.core.duration import parse_duration
+    from taskd.core.duration import PART
 
     try:
         return rfc3339(datetime.fromisoformat(text).astimezone(UTC))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return rfc3339(clock().now() + direction * parse_duration(text))
-    except (InvalidJob, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
+        if PART.match(text):  # it begins as a duration does
+            return rfc3339(clock().now() + direction * duration(text, flag))
         hint = f"{text!r} is neither a time nor a duration; write 2026-12-24T18:00, or 2h"
         raise typer.BadParameter(hint, param_hint=flag) from error
 

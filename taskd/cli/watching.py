@@ -12,7 +12,7 @@ from rich.text import Text
 from taskd.cli.cards import JOBS, daemon_line, job_row, put_jobs
 from taskd.cli.feed import Feed, Fetched, Lost
 from taskd.cli.render import ellipsis, has_colour, put_json_line, talk
-from taskd.cli.stage import Stage
+from taskd.cli.stage import Stage, is_possible
 from taskd.cli.table import cut, fitted_lines
 from taskd.client import Client, Document
 from taskd.terminal import harmless
@@ -26,7 +26,7 @@ def watch_status(daemon: Client, *, json: bool) -> None:
     news: SimpleQueue[Any] = SimpleQueue()
     feed = Feed(daemon, daemon.status, lambda _: False, news)
     with suppress(KeyboardInterrupt):
-        if json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        if json or not is_possible():
             _print_each(document, feed, news, json=json)
         else:
             with Stage(news) as stage:

@@ -82,7 +82,7 @@ def test_5_when_refused_as_things_stand_and_the_run_in_the_way(taskd: Taskd, pee
     peer.refuses("POST", path, 409, "conflict", detail="it runs already", run=RUN_ID)
     ended = taskd("trigger", "report")
     assert ended.status == 5
-    assert RUN_ID in ended.err
+    assert f"taskd wait {RUN_ID}" in ended.err
 
 
 def test_78_when_a_reload_meets_a_bad_file(taskd: Taskd, peer: Peer) -> None:
@@ -139,6 +139,12 @@ def test_a_reader_that_leaves_before_a_short_answer_is_no_traceback(peer: Peer) 
             [sys.executable, "-m", "taskd", "ping"], stdout=closed, stderr=-1, check=False
         )
     assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+def test_what_is_neither_a_time_nor_a_duration_is_told_how_to_write_both(taskd: Taskd) -> None:
+    ended = taskd("runs", "--since", "yesterday")
+    assert ended.status == 2
+    assert "write 2026-12-24T18:00, or 2h" in ended.err
 
 
 @pytest.mark.parametrize(
