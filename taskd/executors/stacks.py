@@ -27,6 +27,25 @@ def stack_of_coroutine(coroutine: object) -> str:
     return "".join(traceback.format_list(theirs))
 
 
+def theirs_of(dump: str) -> str:
+    """Return what faulthandler wrote of all threads without those and the frames that are ours."""
+    threads = (_theirs_of_thread(block.strip("\n")) for block in dump.split("\n\n"))
+    return "\n\n".join(filter(None, threads)) + "\n"
+
+
+def _theirs_of_thread(block: str) -> str:
+    head, *frames = block.split("\n")
+    ours = [place for place, frame in enumerate(frames) if OURS in frame]
+    if not ours:
+        return block
+    if "_bootstrap" in frames[-1]:  # a thread that we began
+        return ""
+    # The latest call comes first; before that of the callable by us it may wait in current_run.
+    begin = next(place for place in range(len(frames) + 1) if place not in ours)
+    end = next((place for place in ours if place > begin), len(frames))
+    return "\n".join([head, *frames[begin:end]])
+
+
 def stack_of_frame(frame: FrameType) -> str:
     """Return the frames behind the last of the executors' own, which called the callable."""
     frames = traceback.extract_stack(frame)

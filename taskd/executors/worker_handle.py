@@ -18,6 +18,7 @@ from taskd.executors.frames import Frame, Reader, encode
 from taskd.executors.groups import BOOT, MARK
 from taskd.executors.records import Records
 from taskd.executors.segments import Stream
+from taskd.executors.stacks import theirs_of
 from taskd.executors.worker import NEWS_SIGNAL, STACKS_SIGNAL
 
 STACKS_MS: Final = 200  # for the stacks of a worker that is to be killed
@@ -106,7 +107,7 @@ class WorkerHandle:
             data := drain(self.stacks)
         ):
             told += data
-        return told.decode(errors="backslashreplace")
+        return theirs_of(told.decode(errors="backslashreplace")) if told else ""
 
     def end(self) -> Usage:
         """Kill the whole group and return how the worker ended."""

@@ -68,6 +68,7 @@ def test_what_hangs_is_ended_and_shows_where_it_hung(live: Live) -> None:
         assert run["state"] == "FAILED"
         assert run["error"]["type"] == "taskd.errors.TimedOut"
         assert "in hang" in run["error"]["traceback"]
+        assert "taskd/executors" not in run["error"]["traceback"]
         assert [attempt["outcome"] for attempt in run["attempts"]] == ["TIMED_OUT"]
         assert live.client.logs(run["id"])["text"] == "about to hang\n"
 
