@@ -1,7 +1,9 @@
-"""Writes the pages that have a source elsewhere, each into its frame, the file that ends in .in.
+"""Writes what is made from the command line: manual pages, and completions for the shells.
 
-python man/generate.py           writes the pages
+python man/generate.py           writes the files
 python man/generate.py --check   exits 1, and shows the difference, where one is not up to date
+
+A page has a frame, the file that ends in .in.
 
 taskd(1) is the command line. A verb's entry is its docstring; what follows a form feed there is for
 the page alone, since --help ends before it. The flags are those that the verb takes, with their
@@ -22,10 +24,13 @@ import mdoc
 import typer
 
 from taskd.cli.app import app
+from taskd.cli.completion import script
 from taskd.cli.verbs import SECTIONS
 from taskd.config.keys import CALENDAR_KEYS, DAEMON_KEYS, JOB_KEYS, NESTED_KEYS
 
 HERE: Final = Path(__file__).parent
+# As each shell wants its file to be called.
+COMPLETIONS: Final = {"bash": "taskd", "zsh": "_taskd", "fish": "taskd.fish"}
 API: Final = HERE.parent / "docs" / "api.md"
 
 # Described once, in the frame, for all the verbs that have them.
@@ -81,12 +86,14 @@ class Verb:
         return mdoc.lines(text, arguments=self._words, keys=KEYS)
 
 
-def pages() -> Iterator[tuple[str, str]]:
-    """Yield the name and the text of each page."""
+def files() -> Iterator[tuple[Path, str]]:
+    """Yield the path and the text of each file."""
     contents = {"taskd.1": _commands(), "taskd-api.7": markdown.sections(API.read_text())}
     for name, content in contents.items():
         frame = (HERE / f"{name}.in").read_text()
-        yield name, frame.replace("@CONTENT@", "\n".join(content))
+        yield HERE / name, frame.replace("@CONTENT@", "\n".join(content))
+    for shell, name in COMPLETIONS.items():
+        yield HERE.parent / "completions" / name, f"{script(shell)}\n"
 
 
 def _commands() -> Iterator[str]:
@@ -136,15 +143,17 @@ def _sentence(help_text: str) -> str:
 
 
 def main() -> int:
-    """Write the pages, or check them; return the exit status."""
+    """Write the files, or check them; return the exit status."""
     is_stale = False
-    for name, fresh in pages():
-        page = HERE / name
+    for path, fresh in files():
         if "--check" not in sys.argv[1:]:
-            page.write_text(fresh)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(fresh)
             continue
-        old = page.read_text().splitlines()
-        for line in difflib.unified_diff(old, fresh.splitlines(), name, "make man", lineterm=""):
+        old = path.read_text().splitlines()
+        for line in difflib.unified_diff(
+            old, fresh.splitlines(), path.name, "make man", lineterm=""
+        ):
             is_stale = True
             sys.stdout.write(f"{line}\n")
     return 1 if is_stale else 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from taskd.config.keys import CALENDAR_KEYS, DAEMON_KEYS, JOB_KEYS, NESTED_KEYS
 from taskd.config.load import load
 from tests.e2e.shell import Shell
 
@@ -131,7 +133,39 @@ def test_an_example_of_the_commands_works(shell: Shell, line: str) -> None:
     shell.run(line)
 
 
-@pytest.mark.parametrize("block", blocks("taskd.toml.5"))
+EXAMPLE, DEFAULTS, REST = blocks("taskd.toml.5")
+
+
+@pytest.mark.parametrize("block", [EXAMPLE, DEFAULTS, REST])
 def test_an_example_of_the_file_is_one_that_loads(tmp_path: Path, block: str) -> None:
+    (tmp_path / "school.ics").write_text("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n")
     (tmp_path / "jobs.toml").write_text(block)
     assert load(tmp_path / "jobs.toml").jobs
+
+
+def test_the_defaults_are_those_of_the_page(tmp_path: Path) -> None:
+    head, told = DEFAULTS.split("[jobs.heartbeat]\n")
+    (tmp_path / "told.toml").write_text(DEFAULTS)
+    bare = "[jobs.heartbeat]\n" + told.partition("\n\n")[0]
+    (tmp_path / "bare.toml").write_text(bare)
+    given, default = load(tmp_path / "told.toml"), load(tmp_path / "bare.toml")
+    assert head.count("=") > 5
+    assert given.settings == default.settings
+    assert given.jobs == default.jobs
+
+
+def test_every_key_is_in_an_example() -> None:
+    used: set[str] = set()
+    for block in (EXAMPLE, DEFAULTS, REST):
+        document = tomllib.loads(block)
+        used |= {*document.get("daemon", {})}
+        for entry in (*document["jobs"].values(), *document.get("calendars", {}).values()):
+            used |= {*entry}
+            used |= {
+                f"{key}.{part}"
+                for key, value in entry.items()
+                if key in NESTED_KEYS
+                for part in value
+            }
+    nested = {f"{table}.{key}" for table, keys in NESTED_KEYS.items() for key in keys}
+    assert {*DAEMON_KEYS, *JOB_KEYS, *CALENDAR_KEYS, *nested} == used
