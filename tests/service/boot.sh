@@ -3,9 +3,9 @@
 # writes, mounts or kills is this machine's. It says the pid of its namespaces' keeper, and lives until
 # stdin ends.
 #
-#   boot.sh WORK INTERPRETER_PREFIX SITE_PACKAGES CHECKOUT, as root, in a mount namespace of its own
+#   boot.sh WORK INTERPRETER_PREFIX CHECKOUT, as root, in a mount namespace of its own
 set -eu
-work=$1 prefix=$2 site=$3 checkout=$4
+work=$1 prefix=$2 checkout=$3
 
 mount --make-rprivate /
 mkdir -p "$work/cgroup" "$work/layer"
@@ -15,7 +15,7 @@ mkdir "$group"
 
 cat >"$work/inside" <<'INSIDE'
 set -eu
-work=$1 prefix=$2 site=$3 checkout=$4
+work=$1 prefix=$2 checkout=$3
 mount -t tmpfs none "$work/layer"
 mkdir "$work/layer/upper" "$work/layer/work" "$work/layer/root"
 root=$work/layer/root
@@ -36,10 +36,9 @@ ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 mount -t tmpfs none "$root/run"
 mount -t tmpfs none "$root/tmp"
-mkdir -p "$root/opt/taskd/python" "$root/opt/taskd/site" "$root/opt/taskd/checkout"
-mount --bind -o ro "$prefix" "$root/opt/taskd/python"
-mount --bind -o ro "$site" "$root/opt/taskd/site"
-mount --bind -o ro "$checkout" "$root/opt/taskd/checkout"
+mkdir -p "$root/opt/guest/python" "$root/opt/guest/checkout"
+mount --bind -o ro "$prefix" "$root/opt/guest/python"
+mount --bind -o ro "$checkout" "$root/opt/guest/checkout"
 hostname taskd-test
 cd "$root"
 pivot_root . mnt
@@ -51,7 +50,7 @@ INSIDE
 (
   echo 0 >"$group/cgroup.procs"
   exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup \
-    sh "$work/inside" "$work" "$prefix" "$site" "$checkout"
+    sh "$work/inside" "$work" "$prefix" "$checkout"
 ) &
 keeper=$!
 echo "$keeper"

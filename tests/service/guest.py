@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-import sysconfig
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,32 +14,11 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 
-PYTHON = "/opt/taskd/python/bin/python3"
-LIBRARY = f"/usr/lib/taskd/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
-# /usr/lib/taskd is a virtual environment which has the packages of this one, and the checkout.
-INSTALL = f"""
-set -eu
-{PYTHON} -m venv --without-pip /usr/lib/taskd
-printf '%s\\n' /opt/taskd/site /opt/taskd/checkout >{LIBRARY}/taskd.pth
-cat >/usr/bin/taskd <<'TASKD'
-#!/usr/lib/taskd/bin/python3
-from taskd.__main__ import main
-main()
-TASKD
-chmod 755 /usr/bin/taskd
-cd /opt/taskd/checkout
-install -m 644 systemd/taskd.service systemd/taskd.socket /usr/lib/systemd/system
-install -m 644 systemd/user/taskd.service /usr/lib/systemd/user
-install -m 644 systemd/sysusers.d/taskd.conf /usr/lib/sysusers.d
-install -m 644 systemd/tmpfiles.d/taskd.conf /usr/lib/tmpfiles.d
-for page in man/*.[0-9]; do
-  install -D -m 644 "$page" "/usr/share/man/man${{page##*.}}/${{page##*/}}"
-done
-systemd-sysusers taskd.conf
-systemd-tmpfiles --create taskd.conf
-systemctl daemon-reload
-"""
+def blocks() -> list[str]:
+    """Return the scripts that taskd(8) tells to type, in its order."""
+    page = (ROOT / "man/taskd.8").read_text()
+    return re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", page, re.S | re.M)
 
 
 class Guest:
@@ -48,7 +27,7 @@ class Guest:
     def __init__(self, folder: Path) -> None:
         command = ["unshare", "--mount", "sh", str(Path(__file__).with_name("boot.sh"))]
         self._boot = subprocess.Popen(
-            [*command, str(folder), sys.base_prefix, sysconfig.get_path("purelib"), str(ROOT)],
+            [*command, str(folder), sys.base_prefix, str(ROOT)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -57,12 +36,17 @@ class Guest:
         keeper = self._boot.stdout.readline().strip()
         children = Path(f"/proc/{keeper}/task/{keeper}/children")
         self._init = ""
+        # Where pip finds packages is this machine's to say.
+        ours = ("PIP_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy")
+        self._environ = {key: os.environ[key] for key in os.environ if key.startswith(ours)}
+        path = "/opt/guest/python/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        self._environ |= {"PATH": path, "HOME": "/root", "LC_ALL": "C.UTF-8"}
         self.until(lambda: children.read_text())
         self._init = children.read_text().strip()
         namespaces = ("-m", "-u", "-i", "-p", "-C", "-r", "-w")
         self._enter = ["nsenter", "-t", self._init, *namespaces]
         self.until(lambda: self.succeeds("systemctl is-system-running --wait"))
-        self.run(INSTALL)
+        self.follow(blocks()[0])
 
     def power_off(self) -> None:
         """Kill all of it."""
@@ -75,8 +59,8 @@ class Guest:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+            timeout=500,
+            env=self._environ,
         )
 
     def run(self, script: str) -> str:
@@ -84,6 +68,10 @@ class Guest:
         ended = self.shell(script)
         assert ended.returncode == 0, (script, ended.stdout, ended.stderr, self.journal())
         return ended.stdout.strip()
+
+    def follow(self, script: str) -> str:
+        """Do what taskd(8) tells, in the checkout."""
+        return self.run(f"set -e; cd /opt/guest/checkout\n{script}")
 
     def succeeds(self, script: str) -> bool:
         """Whether a script exits 0."""

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.machine import lacking
-from tests.service.guest import Guest, lacks
+from tests.service.guest import Guest, blocks, lacks
+
+pytestmark = pytest.mark.timeout(600)  # the first test waits for an installation
 
 JOBS = """
 [daemon]
@@ -92,11 +94,11 @@ def job(machine: Guest, name: str) -> Any:
 
 
 def test_the_units_are_clean_for_systemd_analyze(guest: Guest) -> None:
-    units = "/usr/lib/systemd/system/taskd.service /usr/lib/systemd/system/taskd.socket"
+    units = "/etc/systemd/system/taskd.service /etc/systemd/system/taskd.socket"
     verified = guest.shell(f"systemd-analyze verify {units}")
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
     user = guest.shell(
-        "XDG_RUNTIME_DIR=/run systemd-analyze --user verify /usr/lib/systemd/user/taskd.service"
+        "XDG_RUNTIME_DIR=/run systemd-analyze --user verify /etc/systemd/user/taskd.service"
     )
     assert (user.returncode, user.stdout + user.stderr) == (0, "")
 
@@ -241,3 +243,21 @@ def test_the_unit_of_a_user_is_one_that_works(guest: Guest) -> None:
         assert guest.run(f"stat -c %a {runtime}/taskd/taskd.sock") == "600"
     finally:
         guest.run(f"systemctl stop user@{uid}; rm -rf {home}")
+
+
+def test_the_page_tells_how_to_check_and_start(service: Guest) -> None:
+    service.run("systemctl stop taskd")
+    service.follow(blocks()[1])
+    assert service.property("ActiveState") == "active"
+    assert service.property("UnitFileState") == "enabled"
+    service.run("systemctl disable taskd")
+
+
+def test_the_page_tells_how_to_go_back_to_a_backup_and_how_to_upgrade(service: Guest) -> None:
+    _, _, back, upgrade, *_ = blocks()
+    service.run("taskd add kept work:tick --every 1h && taskd backup /root/BACKUP")
+    service.run("taskd remove kept")
+    service.follow(back.replace("BACKUP", "/root/BACKUP"))
+    assert job(service, "kept")["state"] == "active"
+    service.follow(f"cd /root\n{upgrade}".replace("--upgrade .", "--upgrade /opt/guest/checkout"))
+    assert job(service, "kept")["state"] == "active"
