@@ -92,7 +92,7 @@ class ScriptedExecutor:
     def interrupt(self, run: RunId, stage: int = 1) -> None:
         crash_point("interrupt.before")
         if run in self.running and self._parts[run].heeds <= stage:
-            soon = self._parts[run].lasts / 10
+            soon = self._parts[run].lasts / 1000  # most often before it is given up
             self._end_after(soon, run, self.running[run], Part(soon, Outcome.CANCELLED))
         crash_point("interrupt.after")
 

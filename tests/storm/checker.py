@@ -228,7 +228,8 @@ def _disagreement(row: Mapping[str, Any], attempt: Attempted | None, deaths: Seq
     allowed = {
         "SUCCEEDED": {"ok"},
         "FAILED": {"failed"},
-        "CANCELLED": {"ok", "failed"},
+        # A stop may have come before its call.
+        "CANCELLED": {"ok", "failed", "no start"},
         # Whatever it came to: its end was not written before its process died, or was told to end.
         "LOST": {"ok", "failed", "", "no start"},
         "RELEASED": {"ok", "failed", "", "no start"},
