@@ -14,7 +14,7 @@ import termios
 import threading
 import tty
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Final
@@ -115,10 +115,11 @@ class Stage:
 
     def _read_keys(self) -> None:
         descriptor = sys.stdin.fileno()
-        while typed := os.read(descriptor, 1024):
-            for key in _KEY.findall(typed):
-                self._news.put(_NAMED.get(key) or key.decode(errors="replace"))
-        self._news.put("q")  # the terminal is gone
+        with suppress(OSError):  # EIO, of a terminal that is gone
+            while typed := os.read(descriptor, 1024):
+                for key in _KEY.findall(typed):
+                    self._news.put(_NAMED.get(key) or key.decode(errors="replace"))
+        os.kill(os.getpid(), signal.SIGHUP)  # the kernel sends it to a session's own terminal alone
 
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's own
