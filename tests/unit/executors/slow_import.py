@@ -6,10 +6,14 @@ import os
 import threading
 from pathlib import Path
 
+from taskd import current_run
+
 _folder = Path(os.environ["TASKD_SLOW_IMPORT"])
 (_folder / "importing").touch()
 _pause = threading.Event()
 while not (_folder / "go").exists():
+    if current_run.cancelled:
+        (_folder / "told").touch()
     _pause.wait(0.005)
 
 

@@ -130,6 +130,7 @@ def test_what_is_stopped_before_it_begins_does_not_begin(
     run = calling.start(target, executor=calling.executor)
     appears(tmp_path / "importing")
     calling.executors.interrupt(run)
+    appears(tmp_path / "told")  # a process is told by a thread of its own
     (tmp_path / "go").touch()
     assert error_type(calling.end(run)) in (
         "taskd.errors.Interrupted",
