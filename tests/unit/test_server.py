@@ -56,6 +56,15 @@ def client(host: Host, path: Path) -> Iterator[Client]:
     assert not path.exists()
 
 
+@pytest.fixture
+def patient(host: Host, path: Path) -> Iterator[Client]:
+    """A client of a server that gives a slow machine the time it gives in earnest."""
+    server = Server(host, listen(path))
+    server.start()
+    yield Client(path)
+    server.close()
+
+
 def raw(path: Path, sent: bytes) -> bytes:
     """Send bytes and return what comes back until the server closes."""
     with socket.socket(socket.AF_UNIX) as peer:
@@ -229,7 +238,7 @@ def test_a_reader_that_does_not_take_its_answer_is_cut_off(
 
 
 def test_changes_that_wait_hold_up_no_question_and_a_reload_holds_up_no_change(
-    host: Host, client: Client
+    host: Host, patient: Client
 ) -> None:
     waiting, let_go = threading.Semaphore(0), threading.Event()
 
@@ -238,12 +247,12 @@ def test_changes_that_wait_hold_up_no_question_and_a_reload_holds_up_no_change(
         let_go.wait(PATIENCE_S)
 
     with ThreadPoolExecutor(60) as pool:
-        reloads = [pool.submit(client.reload) for _ in range(20)]
-        assert client.shutdown() == {"stopping": True}
+        reloads = [pool.submit(patient.reload) for _ in range(20)]
+        assert patient.shutdown() == {"stopping": True}
         host.on_shutdown = wait
-        changes = [pool.submit(client.shutdown) for _ in range(40)]
+        changes = [pool.submit(patient.shutdown) for _ in range(40)]
         waiting.acquire(timeout=PATIENCE_S)
-        assert client.status()["jobs"] == []
+        assert patient.status()["jobs"] == []
         assert not any(future.done() for future in [*reloads, *changes])
         let_go.set()
         host.reloaded.set_result(Diff((), (), (), ()))
