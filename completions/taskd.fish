@@ -186,6 +186,7 @@ complete -c taskd -n '__taskd_verb pause' -l curl -d 'Print the request for curl
 complete -c taskd -n '__taskd_verb pause' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb pause' -a '(__taskd_live pause jobs)'
 complete -c taskd -n '__taskd_verb resume' -l all -d 'Every job.'
+complete -c taskd -n '__taskd_verb resume' -l reason -d 'Why; kept in the history.' -x
 complete -c taskd -n '__taskd_verb resume' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb resume' -l curl -d 'Print the request for curl; do nothing.'
 complete -c taskd -n '__taskd_verb resume' -s h -l help -d 'Show help.'

@@ -132,17 +132,17 @@ class Client(Caller):
         """Hold a job, until the RFC 3339 instant `until` where one is given."""
         return self._post(_job_path(name, "pause"), reason=reason, until=until)
 
-    def resume(self, name: str) -> Document:
+    def resume(self, name: str, reason: str | None = None) -> Document:
         """Release a paused job, revive a stopped one."""
-        return self._post(_job_path(name, "resume"))
+        return self._post(_job_path(name, "resume"), reason=reason)
 
     def pause_all(self, reason: str | None = None, until: str | None = None) -> Document:
         """Hold every job."""
         return self._post("/v1/pause", reason=reason, until=until)
 
-    def resume_all(self) -> Document:
+    def resume_all(self, reason: str | None = None) -> Document:
         """Release every job."""
-        return self._post("/v1/resume")
+        return self._post("/v1/resume", reason=reason)
 
     def trigger(
         self,

@@ -99,7 +99,7 @@ def pause_job(host: Host, ask: Ask) -> object:
 
 def resume_job(host: Host, ask: Ask) -> object:
     """Release a paused job, or revive a stopped one."""
-    do(host, ask, Resumed((JobName(ask.name),)))
+    do(host, ask, Resumed((JobName(ask.name),), parse(ReasonBody, ask.body).reason))
     return job_now(host, ask)
 
 
@@ -110,7 +110,7 @@ def pause_all(host: Host, ask: Ask) -> object:
 
 def resume_all(host: Host, ask: Ask) -> object:
     """Release every paused job."""
-    return {"jobs": _names(do(host, ask, Resumed(None)))}
+    return {"jobs": _names(do(host, ask, Resumed(None, parse(ReasonBody, ask.body).reason)))}
 
 
 def trigger(host: Host, ask: Ask) -> object:

@@ -100,7 +100,11 @@ def pause(
 
 @app.command(epilog="Example: taskd resume feed")
 def resume(
-    job: JobOrAll = None, every_job: All = False, json: Json = False, curl: Curl = False
+    job: JobOrAll = None,
+    every_job: All = False,
+    reason: Reason = None,
+    json: Json = False,
+    curl: Curl = False,
 ) -> None:
     """Release a paused job, or all; revive a stopped one.
 
@@ -110,7 +114,7 @@ def resume(
     """
     name = _one_or_all(job, every_job)
     daemon = client(curl)
-    reply = daemon.resume(name) if name else daemon.resume_all()
+    reply = daemon.resume(name, reason) if name else daemon.resume_all(reason)
     what = f"{name}{next_run(reply)}" if name else counted(len(reply["jobs"]), "job")
     said = f"resumed {what}"
     _changed(reply, name, said, json=json)

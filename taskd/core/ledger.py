@@ -181,8 +181,8 @@ class Ledger:
         elif stage >= self.deadlines.stage(run.id) and not run.abandoned:
             self.deadlines.put(run, now + self.grace_of(run), stage + 1)
 
-    def put_job(self, record: JobRecord, actor: str = "taskd") -> None:
-        """Write a job's new record."""
+    def put_job(self, record: JobRecord, actor: str = "taskd", reason: str = "") -> None:
+        """Write a job's new record; the journal tells the `reason`."""
         name = record.job.name
         changes = self.turn.changes.jobs
         known = changes.get(name)
@@ -195,7 +195,8 @@ class Ledger:
         version = before.version + 1 if before else 1
         if record.version != version:
             record = replace(record, version=version)
-        changes[name] = JobChange(before, record, _who(known, actor))
+        reason = reason or (known.reason if known else "")
+        changes[name] = JobChange(before, record, _who(known, actor), reason)
         self.hold_job(record)
 
     def drop_job(self, name: JobName, actor: str) -> None:

@@ -257,6 +257,7 @@ class Resumed(Request):
     """Release paused jobs and revive stopped ones; None: all paused ones. Reply: their records."""
 
     jobs: tuple[JobName, ...] | None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

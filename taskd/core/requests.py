@@ -176,7 +176,7 @@ def stop_job(
     record = ledger.job(request.job)
     live = sorted(ledger.live.get(request.job, ()))
     _skip_missed(ledger, record, now, request.actor, SkipReason.STOPPED)
-    ledger.put_job(stopped(ledger.jobs[request.job]), request.actor)
+    ledger.put_job(stopped(ledger.jobs[request.job]), request.actor, request.reason)
     reason = request.reason or "its job was stopped"
     runs = tuple(_end(ledger, ledger.run(run), now, reason, request) for run in live)
     return ledger.jobs[request.job], runs
@@ -228,14 +228,15 @@ def resume(ledger: Ledger, request: Resumed, now: datetime) -> tuple[JobRecord, 
             )
     for record in records:
         if record.state is not JobState.ACTIVE:
-            release(ledger, replace(record, failures_in_row=0), now, request.actor)
+            forgiven = replace(record, failures_in_row=0)
+            release(ledger, forgiven, now, request.actor, request.reason)
     return tuple(ledger.jobs[name] for name in names)
 
 
-def release(ledger: Ledger, record: JobRecord, now: datetime, actor: str) -> None:
+def release(ledger: Ledger, record: JobRecord, now: datetime, actor: str, reason: str = "") -> None:
     """Make a paused or stopped job active again."""
     active, skips = resumed(record, now, live=ledger.count_live(record.job.name))
-    ledger.put_job(active, actor)
+    ledger.put_job(active, actor, reason)
     for skip in skips:
         ledger.put_skip(skip, actor)
 

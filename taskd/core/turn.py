@@ -30,11 +30,15 @@ class RunChange:
 
 @value()
 class JobChange:
-    """A job's row before this turn (None: new) and after it (None: removed)."""
+    """A job's row before this turn (None: new) and after it (None: removed).
+
+    `reason` is what the actor gave as one, where the row does not hold it.
+    """
 
     before: JobRecord | None
     after: JobRecord | None
     actor: str
+    reason: str = ""
 
 
 @value()

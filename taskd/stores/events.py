@@ -41,7 +41,8 @@ class Event:
     case, ``attempt.OUTCOME``, ``occurrence.skipped``, ``run.marked``, ``request.kept``,
     ``journal.pruned`` or ``journal.cut``. `data`
     holds the columns that changed with their new values, by what they are columns of; ``prev`` is
-    the `commit` of the event before this one that tells of the run.
+    the `commit` of the event before this one that tells of the run, ``reason`` why somebody stopped
+    or resumed the job.
     """
 
     seq: int
@@ -69,7 +70,8 @@ def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told
         if kind == "job.advanced":
             told[name] = moved
         else:
-            yield job.actor, kind, name, None, {"job": moved}
+            why = {"reason": job.reason} if job.reason else {}
+            yield job.actor, kind, name, None, {"job": moved, **why}
     marks = dict(changes.marks)
     yield from _run_events(changes, deltas, told, marks)
     for skip in changes.skips.values():

@@ -84,6 +84,17 @@ def test_after_kill_9_everything_that_was_acknowledged_is_there(live: Live) -> N
     assert (live.job("ping")["state"], live.job("ping")["pause_reason"]) == ("paused", "a test")
 
 
+def test_the_journal_tells_why_a_job_was_paused_resumed_and_stopped(live: Live) -> None:
+    live.start(PING)
+    for verb in ("pause", "resume", "stop"):
+        assert live.taskd(verb, "ping", "--reason", f"to {verb}").returncode == 0
+    told = [event for event in live.client.events(limit=50) if event["kind"].startswith("job.")]
+    told = [event for event in told if event["kind"] != "job.advanced"][-3:]
+    assert [event["kind"] for event in told] == ["job.paused", "job.resumed", "job.stopped"]
+    assert told[0]["data"]["job"]["pause_reason"] == "to pause"
+    assert [event["data"]["reason"] for event in told[1:]] == ["to resume", "to stop"]
+
+
 def test_a_run_whose_process_died_is_lost_and_runs_again(live: Live) -> None:
     live.start(HOLD)
     live.until((live.folder / "gate.begun").exists)

@@ -268,6 +268,8 @@ def test_the_journal_holds_one_event_for_each_change_with_only_what_changed(
     store.commit(written(JobChange(record, moved, "me"), RunChange(run, running, "me")))
     paused = replace(moved, state=JobState.PAUSED, pause_reason="why", version=3)
     store.commit(written(JobChange(moved, paused, "root")))
+    active = replace(paused, state=JobState.ACTIVE, pause_reason="", version=4)
+    store.commit(written(JobChange(paused, active, "root", "all is well")))
     with store.history() as history:
         events = history.events(0, 9)
     assert [(event.actor, event.kind, event.job, event.run) for event in events] == [
@@ -276,6 +278,7 @@ def test_the_journal_holds_one_event_for_each_change_with_only_what_changed(
         ("t", "run.queued", None, lone.id),
         ("me", "run.running", "job", run.id),
         ("root", "job.paused", "job", None),
+        ("root", "job.resumed", "job", None),
     ]
     assert [event.data for event in events[2:]] == [
         {
@@ -294,8 +297,12 @@ def test_the_journal_holds_one_event_for_each_change_with_only_what_changed(
             "job": {"version": 2, "next_due_at": None},
         },
         {"job": {"version": 3, "state": "paused", "pause_reason": "why"}},
+        {
+            "job": {"version": 4, "state": "active", "pause_reason": ""},
+            "reason": "all is well",
+        },
     ]
-    assert [event.commit for event in events] == [1, 1, 1, 4, 5]
+    assert [event.commit for event in events] == [1, 1, 1, 4, 5, 6]
 
 
 def test_events_are_read_in_order_after_a_place_and_of_a_job_or_a_run(store: SqliteStore) -> None:

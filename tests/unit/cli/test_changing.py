@@ -243,6 +243,8 @@ def test_resume_tells_what_happens_next(taskd: Taskd, peer: Peer) -> None:
     peer.answers_with("POST", "/v1/resume", {"jobs": ["a"]})
     assert taskd("resume", "a").err == "resumed a, next run 2099-01-01 01:00 CET\n"
     assert taskd("resume", "--all").out == "a\n"
+    assert taskd("resume", "a", "--reason", "the disk is back").status == 0
+    assert peer.requests[-1].body == {"reason": "the disk is back"}
 
 
 def test_reload_prints_what_changed(taskd: Taskd, peer: Peer) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from taskd.core.diff import Diff
 from taskd.core.job import Call, JobName, Source
+from taskd.core.late import Catchup, Late
 from taskd.core.messages import (
     Added,
     AnyRequest,
@@ -192,6 +193,24 @@ def test_a_stopped_job_without_more_instants_is_finished_when_resumed() -> None:
     driver.turn(after=HOUR)
     driver.ask(RESUME)
     assert driver.job.state is JobState.FINISHED
+
+
+def test_why_a_job_was_stopped_or_resumed_goes_with_its_change() -> None:
+    driver = idle()
+    driver.ask(JobStopped(job=JOB, reason="the source is gone"))
+    stopped = driver.last.changes.jobs[JOB]
+    driver.ask(Resumed(jobs=(JOB,), reason="it is back"))
+    resumed = driver.last.changes.jobs[JOB]
+    assert [stopped.reason, resumed.reason] == ["the source is gone", "it is back"]
+
+
+def test_the_skips_that_a_resume_decides_leave_its_reason_alone() -> None:
+    driver = Driver(replace(a_job(schedule=RATE), late=Late(catchup=Catchup.SKIP)))
+    driver.ask(PAUSE)
+    driver.turn(after=HOUR)
+    driver.ask(Resumed(jobs=(JOB,), reason="it is back"))
+    assert driver.skipped
+    assert driver.last.changes.jobs[JOB].reason == "it is back"
 
 
 def test_stopping_a_waiting_run_cancels_it_at_once() -> None:
