@@ -18,7 +18,7 @@ from aiohttp import web
 from taskd.answers import problem
 
 MOST: Final = 512
-BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails at once
+BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails, or waits
 AT_ONCE: Final = 16  # asyncio takes so many before it looks at any: each has a descriptor by then
 
 

@@ -101,7 +101,8 @@ class Client(Caller):
     connection of its own, but within ``with Client() as client:``, where a connection serves one
     request after another: for those who send many.
 
-    Every method raises `NoDaemon` where nothing answers and `ApiError` where the daemon refuses.
+    Every method raises `NoDaemon` where nothing answers and `ApiError` where the daemon refuses, or
+    has no room for one more connection for two seconds: then the code is ``busy``.
     """
 
     def ping(self) -> Document:

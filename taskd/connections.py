@@ -36,7 +36,7 @@ class Connections:
 
         Raises:
             NoDaemon: Nothing answers.
-            ApiError: The socket belongs to another user.
+            ApiError: The socket belongs to another user, or the daemon is too busy to answer.
         """
         while self._idle:
             try:
@@ -64,6 +64,9 @@ class Connections:
                 return Connection(path, timeout_s)
             except PermissionError:
                 refused = refused or path
+            except BlockingIOError:
+                detail = f"the daemon on {path} is busy: too many connections wait; try again"
+                raise ApiError(503, "busy", detail, {}) from None
             except OSError:
                 continue
         if refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 import h11
 
 PIECE: Final = 64 * 1024  # bytes that are received at once
+QUEUE_S: Final = 2  # seconds for room among the connections that the daemon has not taken yet
 
 
 class Garbled(ConnectionError):
@@ -27,18 +29,25 @@ class Connection:
 
     `send` a request, then read `status` and then the body: `body` or `lines`. All of them raise
     OSError, of which TimeoutError and `Garbled` are kinds; the connection is of no use then.
+
+    Making one waits up to `QUEUE_S` where too many others wait to be taken, and then raises
+    BlockingIOError.
     """
 
     def __init__(self, path: Path, timeout_s: float | None) -> None:
         self.path = path
         self._http = h11.Connection(h11.CLIENT)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
         try:
+            # unix(7): a full queue is EAGAIN at once for a socket that does not block, and after
+            # the time to send for one that does.
+            self._give_up_after(QUEUE_S)
             self._socket.connect(str(path))
+            self._give_up_after(0)
         except OSError:
             self._socket.close()
             raise
+        self._socket.settimeout(timeout_s)
 
     @property
     def can_go_on(self) -> bool:
@@ -96,6 +105,11 @@ class Connection:
         """Hang up."""
         self._http.send_failed()
         self._socket.close()
+
+    def _give_up_after(self, seconds: int) -> None:
+        """Have the kernel end a call that waits for room; 0: never."""
+        timeval = struct.pack("@ll", seconds, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield the body as it comes."""

@@ -35,7 +35,8 @@ def control(sockets: Sequence[Path], served_at: Path | None) -> Iterator[Finding
         fix = f"install -d -m 700 {path.parent}, as the daemon's user; or set TASKD_SOCKET"
         yield problem("socket", f"{path} cannot be made: {folder} is not writable", fix)
     elif path.exists() and not _is_refused(path):
-        yield warning("socket", f"{path} is there and no taskd", "is it another program's?")
+        message = f"{path} is open and no taskd answers"
+        yield warning("socket", message, "is it another program's, or a daemon that hangs?")
     else:
         stale = " in the place of one that is dead" if path.exists() else ""
         yield ok("socket", f"no daemon answers; one will listen on {path}{stale}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,38 @@ def ask(connection: Connection) -> int:
     status = connection.status()
     connection.body()
     return status
+
+
+@pytest.fixture
+def full(path: Path) -> Iterator[socket.socket]:
+    """A listening socket with a queue of one, which is full."""
+    with closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(path))
+        listener.listen(0)
+        with closing(socket.socket(socket.AF_UNIX)) as first:
+            first.connect(str(path))
+            yield listener
+
+
+@pytest.mark.usefixtures("full")
+def test_a_daemon_with_a_full_queue_is_busy_and_not_missing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskd.wire.QUEUE_S", 1)
+    with pytest.raises(ApiError) as caught:
+        Client(path).ping()
+    assert (caught.value.status, caught.value.code) == (503, "busy")
+    assert str(path) in caught.value.detail
+
+
+def test_room_in_the_queue_is_waited_for(
+    path: Path, full: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskd.wire.QUEUE_S", 20)
+    with ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(Connection, path, PATIENCE_S)
+        full.accept()[0].close()
+        connecting.result(PATIENCE_S).close()
 
 
 @pytest.mark.usefixtures("server")
