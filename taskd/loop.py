@@ -162,7 +162,8 @@ class Loop:
                 read.answer.set_result(read.read())
         # Whatever a read raises belongs to the one who asked.
         except Exception as error:  # noqa: BLE001
-            read.answer.set_exception(error)
+            if read.answer.running() or read.answer.set_running_or_notify_cancel():
+                read.answer.set_exception(error)
 
     def _begin_watch(self, watch: Watch) -> None:
         ended = self._store.find([RunId(watch.task)])

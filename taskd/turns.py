@@ -237,7 +237,11 @@ class Turns:
             logger.exception("cannot start a run")
             self.engine = None
         for interrupt in turn.interrupts:
-            self._executor.interrupt(interrupt.run, interrupt.stage)
+            try:
+                self._executor.interrupt(interrupt.run, interrupt.stage)
+            # A plug-in's own fault. The next stage comes, should the attempt not end.
+            except Exception:
+                logger.exception("cannot interrupt run %s", interrupt.run)
         for reply in turn.replies:
             self._inbox.reply(reply)
 

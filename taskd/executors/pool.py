@@ -135,7 +135,10 @@ class Executors:
             self._objects.forget(runs)
         if self.outputs is not None:
             delete = threading.Thread(target=self.outputs.delete, args=(runs,), daemon=True)
-            delete.start()
+            try:
+                delete.start()
+            except RuntimeError:  # the machine gives none, and nobody else would delete them
+                self.outputs.delete(runs)
 
     def stopping(self) -> None:
         """Set `current_run.stopping` of every running attempt."""

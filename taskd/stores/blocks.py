@@ -22,6 +22,15 @@ COLUMNS: Final = ["seq", "at", "told", "hash"]
 MOST_EVENTS: Final = 200
 MOST_TEXT: Final = 1024 * 1024
 """Characters of a block of more than one event: a reader of one event reads the block whole."""
+UNREADABLE: Final = (
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a block that was meddled with, or what it tells, may raise: it may hold any text."""
 
 
 class Head(NamedTuple):
@@ -91,7 +100,7 @@ def unpacked(row: sqlite3.Row) -> list[Event]:
     """Return the events of a block.
 
     Raises:
-        ValueError, TypeError, LookupError: It tells none.
+        Exception: One of UNREADABLE: it tells none.
     """
     seq, at, text, _ = row
     if not text.startswith("["):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from taskd.errors import StoreUnavailable
-from taskd.stores.blocks import START, Head, unpacked
+from taskd.stores.blocks import START, UNREADABLE, Head, unpacked
 
 CUT: Final = "journal.cut"
 LAST_CUT: Final = (
@@ -58,7 +58,7 @@ def read_head(db: sqlite3.Connection, schema: str = "main") -> Head:
     seq, _, _, digest = row
     try:
         return Head(seq + len(unpacked(row)) - 1, digest)
-    except (LookupError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise StoreUnavailable(
             f"the end of the journal, event {seq} and later, cannot be read; "
             "look with: taskd verify"
@@ -78,5 +78,5 @@ def read_cut(db: sqlite3.Connection, schema: str = "main") -> Cut:
         told = unpacked(row)[0].data["cut"]
         at = Head(int(told["seq"]), bytes.fromhex(told["hash"]))
         return Cut(at, int(told["until"]), int(told["kept"]))
-    except (LookupError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"the last {CUT} event does not say where it cut") from error

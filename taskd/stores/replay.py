@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from taskd.errors import StoreUnusable
-from taskd.stores.blocks import START, Head, link, unpacked
+from taskd.stores.blocks import START, UNREADABLE, Head, link, unpacked
 from taskd.stores.chain import Cut, read_cut
 from taskd.stores.connection import unusable
 from taskd.stores.events import Event
@@ -21,14 +21,9 @@ TOLD_WRONG: Final = (
     sqlite3.IntegrityError,
     sqlite3.ProgrammingError,
     sqlite3.InterfaceError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    RecursionError,
+    *UNREADABLE,
 )
-"""What applying an event of a journal that was meddled with may raise: it may hold any text."""
+"""What applying an event of a journal that was meddled with may raise."""
 
 BLOCKS: Final = "SELECT * FROM store.journal WHERE seq > ? ORDER BY seq"
 LEFT_OVER: Final = "SELECT 1 FROM store.journal WHERE seq <= ? LIMIT 1"

@@ -58,11 +58,12 @@ FIRST_SKIP: Final = ("", 0)
 class Retention:
     """Where a sweep stands. A new one begins with the oldest run, which is never wrong.
 
-    Without `keeps_dead` dead letters go as other failed runs do.
+    `in_memory`, dead letters go as other failed runs do, and the journal, which nobody reads there,
+    as soon as any run may.
     """
 
-    def __init__(self, *, keeps_dead: bool = True) -> None:
-        self._keeps_dead = keeps_dead
+    def __init__(self, *, in_memory: bool = False) -> None:
+        self._in_memory = in_memory
         self._run: str | None = ""  # the last run looked at; None: all are
         self._skip: tuple[str, int] | None = FIRST_SKIP
 
@@ -78,7 +79,8 @@ class Retention:
             self._skip = self._sweep_skips(transaction, at, keep, batch, after=self._skip)
             return Pruned()
         self._run, self._skip = "", FIRST_SKIP  # also where the journal cannot be cut
-        removed = cut_journal(transaction, at, keep(None)[0], batch)
+        kept = _shortest(transaction.db, keep) if self._in_memory else keep(None)[0]
+        removed = cut_journal(transaction, at, kept, batch)
         if removed:
             self._run = self._skip = None
         return Pruned(events=removed, goes_on=removed > 0)
@@ -106,7 +108,7 @@ class Retention:
         state = RunState(row["state"])
         if not state.is_final or row["is_last"] or row["finished_at"] is None:
             return False
-        if state is RunState.DEAD and self._keeps_dead and not row["is_dismissed"]:
+        if state is RunState.DEAD and not self._in_memory and not row["is_dismissed"]:
             return False
         success, failed = keep(row["job"])
         kept = failed if state in (RunState.DEAD, RunState.FAILED) else success

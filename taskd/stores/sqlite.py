@@ -25,6 +25,7 @@ from taskd.core.turn import Changes, JobChange, RunChange
 from taskd.crashpoints import crash_point
 from taskd.errors import StoreRefused, StoreUnavailable
 from taskd.stores import rows
+from taskd.stores.blocks import UNREADABLE
 from taskd.stores.connection import create
 from taskd.stores.damage import Examination
 from taskd.stores.events import events_of
@@ -115,7 +116,7 @@ class SqliteStore:
                 refuse_network(self.path)
                 create(self.path)
             self._examination = Examination(self.path) if self.path is not None else None
-            self._retention = Retention(keeps_dead=self.path is not None)
+            self._retention = Retention(in_memory=self.path is None)
             self._writer = Writer(self.path, synchronous=synchronous)
         except BaseException:
             if self._lock is not None:
@@ -205,7 +206,7 @@ class SqliteStore:
             # What a power loss brings back is forgotten again; the writer need not wait for that.
             with self._writer.transaction(synced=False) as transaction:
                 return self._retention.step(transaction, now, keep, batch)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except UNREADABLE as error:
             raise StoreRefused(f"the journal cannot be cut: {error!r}; run taskd verify") from error
 
     def settled(self) -> bool | None:

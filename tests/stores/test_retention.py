@@ -221,16 +221,17 @@ def test_a_step_that_cuts_stays_small_where_results_are_large(
     assert all(len(cut.data["rows"]["runs"]) <= 2 for cut in cuts)
 
 
-def test_a_journal_that_cannot_be_read_is_not_cut(file_store: SqliteStore) -> None:
-    file_store.commit(new(*(a_run() for _ in range(9))))
-    file_store._db.execute("UPDATE journal SET told = '['")
-    assert file_store.prune(LATER, keep, 100)
-    assert file_store.prune(LATER, keep, 100)
+@pytest.mark.parametrize("meddling", ["told = '['", "at = -4611686018427387904"])
+def test_a_journal_that_cannot_be_read_is_not_cut(meddling: str, file_store: SqliteStore) -> None:
+    file_store.commit(new(*(a_run() for _ in range(1000))))
+    file_store._db.execute(f"UPDATE journal SET {meddling}")
+    assert file_store.prune(LATER, keep, 2000)
+    assert file_store.prune(LATER, keep, 2000)
     with pytest.raises(StoreRefused, match="taskd verify"):
-        file_store.prune(LATER, keep, 100)
+        file_store.prune(LATER, keep, 2000)
     gone = finished("a", RunState.SUCCEEDED)
     file_store.commit(new(gone))
-    assert file_store.prune(LATER, keep, 100)  # the runs are gone over again all the same
+    assert file_store.prune(LATER, keep, 2000)  # the runs are gone over again all the same
     assert gone.id not in kept(file_store)
 
 

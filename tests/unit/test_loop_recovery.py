@@ -17,7 +17,16 @@ import pytest
 from taskd.clock import SystemClock
 from taskd.core.engine import Engine
 from taskd.core.job import Call, Job, JobName, Source
-from taskd.core.messages import Added, AttemptFinished, Found, Page, Task, Triggered, Wanted
+from taskd.core.messages import (
+    Added,
+    AttemptFinished,
+    Found,
+    Page,
+    RunStopped,
+    Task,
+    Triggered,
+    Wanted,
+)
 from taskd.core.ports import Keep, Pruned
 from taskd.core.record import JobRecord
 from taskd.core.run import Attempt, Outcome, Result, Run, RunId, RunState
@@ -41,13 +50,16 @@ class Held:
         self.report = report
         self.started: list[Run] = []
         self.failures: list[Exception] = []
+        self.interrupt_fails = False
 
     def start(self, start: Start) -> None:
         if self.failures:
             raise self.failures.pop()
         self.started.append(start.run)
 
-    def interrupt(self, run: RunId, stage: int = 1) -> None: ...
+    def interrupt(self, run: RunId, stage: int = 1) -> None:
+        if self.interrupt_fails:
+            raise ValueError("a plug-in's own fault")
 
     def forget(self, runs: Sequence[RunId]) -> None: ...
 
@@ -325,6 +337,31 @@ def test_a_watch_that_cannot_be_read_is_answered_and_forgotten(bench: Bench) -> 
     with pytest.raises(StoreUnavailable):
         failed.result(0)
     bench.store.fail_finds = False
+    bench.executor.end(run)
+    bench.step()
+    assert bench.run(run).state is RunState.SUCCEEDED
+
+
+def test_a_watch_that_cannot_be_read_and_is_given_up_is_no_harm(bench: Bench) -> None:
+    run = bench.start_one()
+    bench.store.fail_finds = True
+    bench.inbox.watch(run.id).cancel()
+    bench.step()
+    bench.store.fail_finds = False
+    bench.executor.end(run)
+    bench.step()
+    assert bench.run(run).state is RunState.SUCCEEDED
+
+
+def test_an_interruption_that_fails_is_not_in_the_way(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = bench.start_one()
+    bench.executor.interrupt_fails = True
+    cancelled = bench.inbox.ask(RunStopped(run.id))
+    bench.step()
+    assert cancelled.result(0)
+    assert f"cannot interrupt run {run.id}" in caplog.text
     bench.executor.end(run)
     bench.step()
     assert bench.run(run).state is RunState.SUCCEEDED

@@ -69,3 +69,15 @@ def test_of_a_periodic_task_the_latest_run_is_kept() -> None:
         clock.advance(SECOND)
         assert isinstance(scheduler.get_task_result(task_id), Thing)
         assert len(scheduler.read(lambda history: history.runs(limit=10_000))) < 2 * SWEEP
+
+
+def test_the_journal_of_periodic_tasks_alone_does_not_grow_without_end() -> None:
+    clock = fresh_clock()
+    with Scheduler(clock=clock) as scheduler:
+        scheduler.schedule_periodic(make, SECOND)
+        for _ in range(20):
+            clock.advance(timedelta(seconds=SWEEP))
+        head = scheduler.read(lambda history: history.head())
+        kept = scheduler.read(lambda history: history.events(0, 10_000))
+    assert head > 2000
+    assert len(kept) < 1500

@@ -66,6 +66,24 @@ def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
 
+def test_outputs_are_deleted_also_where_the_machine_gives_no_thread(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = bench.start("give", "value")
+    bench.end(run)
+    outputs = bench.executors.outputs
+    assert outputs is not None
+    folder = outputs.path(run, 1).parent
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    bench.executors.forget([run])
+    assert not folder.exists()
+
+
 @pytest.mark.usefixtures("plugged")
 def test_a_plug_in_executes_what_names_it(bench: Bench) -> None:
     assert values.executor("echo") == "echo"
