@@ -189,9 +189,21 @@ class _Loop:
         self._count = threading.Condition()
         self._attempts = 0
         self._is_left = False
-        threading.Thread(target=self._serve, name="taskd-async", daemon=True).start()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start both threads, or leave nothing behind where the machine gives none."""
+        try:
+            threading.Thread(target=self._serve, name="taskd-async", daemon=True).start()
+        except RuntimeError:
+            self.events.close()
+            raise
         self._has_begun.wait()
-        threading.Thread(target=self._look_out, name="taskd-async-watch", daemon=True).start()
+        try:
+            threading.Thread(target=self._look_out, name="taskd-async-watch", daemon=True).start()
+        except RuntimeError:
+            self.events.call_soon_threadsafe(self.events.stop)
+            raise
 
     def enter(self) -> None:
         """Count an attempt that begins."""

@@ -149,7 +149,7 @@ class Threads:
             end = Context().run(self._attempt, attempt)
             leave_if_copied(attempt.context)
             crash_point("call.after")
-            self._running.pop(attempt.start.run.id, None)
+            self._forget(attempt)
             if attempt.is_given_up:
                 with self._leaks:
                     self.leaked -= 1
@@ -161,6 +161,11 @@ class Threads:
             if attempt.is_given_up:
                 return
         self._work.put(None)  # for the next thread
+
+    def _forget(self, attempt: Attempt) -> None:
+        # One that goes on elsewhere may have ended there, and the run's next attempt begun here.
+        if self._running.get(attempt.start.run.id) is attempt:
+            del self._running[attempt.start.run.id]
 
     def _attempt(self, attempt: Attempt) -> End | None:
         """Return how the attempt ended; None when it goes on elsewhere."""
@@ -183,12 +188,13 @@ class Threads:
         try:
             call = local_call(start, objects)
             self._code.remember(start.call)
-        # The attempt boundary: an import runs the user's code.
+            is_unnamed = start.execution.executor is None
+            if is_unnamed and is_async(call.function) and self._hand_over(start, attempt.context):
+                return None
+        # The attempt boundary: an import runs the user's code, and the machine may give no thread
+        # for an event loop.
         except BaseException as raised:  # noqa: BLE001
             return raised_end(start.run, raised, objects, categories)
-        is_unnamed = start.execution.executor is None
-        if is_unnamed and is_async(call.function) and self._hand_over(start, attempt.context):
-            return None
         return called(start.run, call, objects, categories)
 
 

@@ -147,6 +147,27 @@ def test_a_thread_survives_whatever_its_attempt_raises(pool: Pool) -> None:
         assert pool.objects.errors.popitem()[1] is error
 
 
+@pytest.mark.parametrize("refused", ["taskd-async", "taskd-async-watch"])
+def test_an_async_def_that_gets_no_event_loop_fails_and_its_thread_goes_on(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    async def give() -> int:
+        return 7
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == refused:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    begin = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", start)
+    pool.start(give)
+    assert "can't start" in str(pool.objects.errors[pool.end().run])
+    monkeypatch.undo()
+    pool.start(give)
+    assert pool.end().outcome is Outcome.SUCCEEDED
+
+
 def test_close_lets_threads_end_after_what_they_do() -> None:
     pool, gate, threads = Pool(), threading.Event(), list[threading.Thread]()
 
