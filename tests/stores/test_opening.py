@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from taskd import Scheduler
+from taskd.doctor.machine import OLDEST_SQLITE
 from taskd.errors import StoreLocked, StoreUnusable
 from taskd.stores import open_store, sqlite_path
 from taskd.stores.history import opened
@@ -98,6 +100,7 @@ def test_what_cannot_be_served_is_refused_and_not_changed(
 NOBODY = 65534
 AS_NOBODY = """
 import os, sys
+from importlib.resources import files
 from pathlib import Path
 from taskd.errors import StoreUnusable
 from taskd.stores.sqlite import SqliteStore
@@ -226,6 +229,23 @@ def test_the_events_of_an_old_store_are_read_like_new_ones(tmp_path: Path) -> No
             assert history.last_events(1, run=run.id) == of_run[-1:]
 
 
+@pytest.mark.parametrize("meddling", ["told = '['", "at = 4611686018427387904"])
+def test_a_store_whose_journal_ends_in_nonsense_is_refused(meddling: str, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "t.db")
+    store.commit(new(a_job()))
+    store._db.execute(f"UPDATE journal SET {meddling}")
+    store.close()
+    with pytest.raises(StoreUnusable, match="taskd verify"):
+        SqliteStore(tmp_path / "t.db")
+
+
+def test_the_schema_is_for_every_sqlite_that_the_doctor_takes_for_new_enough() -> None:
+    folder = files("taskd.stores").joinpath("sql", "sqlite")
+    scripts = [item.read_text(encoding="utf-8") for item in folder.iterdir()]
+    assert OLDEST_SQLITE == (3, 37)
+    assert not any("->" in script for script in scripts)  # from 3.38 on
+
+
 def test_an_empty_file_becomes_a_store_and_a_store_stays_one(tmp_path: Path) -> None:
     (tmp_path / "t.db").touch()
     for _ in range(2):
@@ -238,6 +258,7 @@ def test_an_empty_file_becomes_a_store_and_a_store_stays_one(tmp_path: Path) -> 
 
 HOLD = """
 import sys
+from importlib.resources import files
 from pathlib import Path
 from taskd.stores.sqlite import SqliteStore
 from taskd.stores.verify import verify
@@ -297,6 +318,7 @@ def test_what_is_refused_holds_no_lock(tmp_path: Path) -> None:
 
 FORK = """
 import os, sys
+from importlib.resources import files
 from pathlib import Path
 from taskd.stores.sqlite import SqliteStore
 from taskd.stores.verify import verify

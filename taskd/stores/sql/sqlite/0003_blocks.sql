@@ -27,7 +27,8 @@ CREATE INDEX journal_cut ON journal (seq)
 -- anew is told there and later, not before.
 CREATE TEMP TABLE told_anew (run TEXT PRIMARY KEY, seq INTEGER) WITHOUT ROWID;
 INSERT OR REPLACE INTO told_anew
-SELECT row.value ->> 'id', events.seq FROM events, json_each(events.data, '$.rows.runs') AS row
+SELECT json_extract(row.value, '$.id'), events.seq
+FROM events, json_each(events.data, '$.rows.runs') AS row
 WHERE events.kind = 'journal.cut' ORDER BY events.seq;
 
 CREATE TABLE new_runs (
