@@ -44,16 +44,16 @@ complete -c taskd -n __fish_use_subcommand -a doctor -d 'Look at the installatio
 complete -c taskd -n __fish_use_subcommand -a import -d 'Print a jobs.toml made of a crontab'
 complete -c taskd -n __fish_use_subcommand -a schema -d 'Print the JSON Schema of jobs.toml, for editors'
 complete -c taskd -n __fish_use_subcommand -a completion -d 'Print the script that completes verbs, flags, jobs and runs'
-complete -c taskd -n __fish_use_subcommand -a verify -d 'Check that the journal holds together and gives the tables'
+complete -c taskd -n __fish_use_subcommand -a verify -d 'Check that the journal is whole and agrees with the tables'
 complete -c taskd -n __fish_use_subcommand -a backup -d 'Copy the store as it is at one commit'
 complete -c taskd -n __fish_use_subcommand -a prune -d 'Forget now what has been kept long enough'
-complete -c taskd -n '__taskd_verb status' -l watch -d 'Go on with each change.'
+complete -c taskd -n '__taskd_verb status' -l watch -d 'Keep showing it, anew at each change.'
 complete -c taskd -n '__taskd_verb status' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb status' -l curl -d 'Print the request for curl; do nothing.'
 complete -c taskd -n '__taskd_verb status' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb status' -a '(__taskd_live status jobs runs)'
 complete -c taskd -n '__taskd_verb top' -l once -d 'Print it once; so does a pipe.'
-complete -c taskd -n '__taskd_verb top' -s n -d 'Of how many jobs.' -x
+complete -c taskd -n '__taskd_verb top' -s n -d 'How many jobs at most.' -x
 complete -c taskd -n '__taskd_verb top' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb top' -l curl -d 'Print the request for curl; do nothing.'
 complete -c taskd -n '__taskd_verb top' -s h -l help -d 'Show help.'
@@ -80,7 +80,7 @@ complete -c taskd -n '__taskd_verb error' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb error' -l curl -d 'Print the request for curl; do nothing.'
 complete -c taskd -n '__taskd_verb error' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb error' -a '(__taskd_live error runs jobs)'
-complete -c taskd -n '__taskd_verb logs' -s f -l follow -d 'Go on as it comes: of a job run after run.'
+complete -c taskd -n '__taskd_verb logs' -s f -l follow -d 'Go on as it comes; of a job, run after run.'
 complete -c taskd -n '__taskd_verb logs' -l stream -d 'Only what came there.' -x -a 'stdout stderr log'
 complete -c taskd -n '__taskd_verb logs' -l attempt -d 'Which; default: the latest.' -x
 complete -c taskd -n '__taskd_verb logs' -l json -d 'Print JSON.'
@@ -92,13 +92,13 @@ complete -c taskd -n '__taskd_verb why' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb why' -l curl -d 'Print the request for curl; do nothing.'
 complete -c taskd -n '__taskd_verb why' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb why' -a '(__taskd_live why jobs)'
-complete -c taskd -n '__taskd_verb events' -s f -l follow -d 'Go on with new ones.'
-complete -c taskd -n '__taskd_verb events' -l after -d 'Those behind that one.' -x
-complete -c taskd -n '__taskd_verb events' -l run -d 'Of that run alone.' -x -a '(__taskd_live events runs)'
+complete -c taskd -n '__taskd_verb events' -s f -l follow -d 'Go on with each new one.'
+complete -c taskd -n '__taskd_verb events' -l after -d 'Only those after that one.' -x
+complete -c taskd -n '__taskd_verb events' -l run -d 'Only those of that run.' -x -a '(__taskd_live events runs)'
 complete -c taskd -n '__taskd_verb events' -s n -d 'How many; default: the last 20.' -x
 complete -c taskd -n '__taskd_verb events' -l replay -d 'Show how its recorded decisions would be made today.' -x -a '(__taskd_live events jobs)'
 complete -c taskd -n '__taskd_verb events' -l until -d 'Replay up to that event.' -x
-complete -c taskd -n '__taskd_verb events' -l dry-run -d 'Of a replay, which changes nothing in any case.'
+complete -c taskd -n '__taskd_verb events' -l dry-run -d 'Changes nothing, as no replay does.'
 complete -c taskd -n '__taskd_verb events' -l store -d 'Default: the running daemon'"'"'s, else the default one.' -x
 complete -c taskd -n '__taskd_verb events' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb events' -l curl -d 'Print the request for curl; do nothing.'
@@ -254,18 +254,18 @@ complete -c taskd -n '__taskd_verb diff' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb diff' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb diff' -F
 complete -c taskd -n '__taskd_verb explain' -l timezone -d 'Default: the system'"'"'s.' -x
-complete -c taskd -n '__taskd_verb explain' -l after -d 'ISO 8601, in --timezone without a zone' -x
+complete -c taskd -n '__taskd_verb explain' -l after -d 'ISO 8601; in --timezone where it names no zone.' -x
 complete -c taskd -n '__taskd_verb explain' -s n -d 'How many instants.' -x
-complete -c taskd -n '__taskd_verb explain' -l dst-gap -d 'What the clock skips: once after the gap, or not.' -x -a 'next skip'
-complete -c taskd -n '__taskd_verb explain' -l dst-overlap -d 'At which pass runs what the clock shows twice.' -x -a 'first last both'
-complete -c taskd -n '__taskd_verb explain' -l day-match -d 'Must one of two restricted day fields match, or both?' -x -a 'or and'
+complete -c taskd -n '__taskd_verb explain' -l dst-gap -d 'A time that the clocks skip: run it after the gap, or not.' -x -a 'next skip'
+complete -c taskd -n '__taskd_verb explain' -l dst-overlap -d 'Which pass of a time that they show twice runs.' -x -a 'first last both'
+complete -c taskd -n '__taskd_verb explain' -l day-match -d 'Day of month and weekday both given: one has to match, or both.' -x -a 'or and'
 complete -c taskd -n '__taskd_verb explain' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb explain' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb doctor' -l store -d 'The store; default: the daemon'"'"'s.' -x
 complete -c taskd -n '__taskd_verb doctor' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb doctor' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb doctor' -F
-complete -c taskd -n '__taskd_verb import' -l system -l user -d 'With a column of users, or without; default: with below /etc.'
+complete -c taskd -n '__taskd_verb import' -l system -l user -d 'Has FILE a column of users? Default: below /etc it has.'
 complete -c taskd -n '__taskd_verb import' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb import' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb import' -a crontab

@@ -24,6 +24,24 @@ class Command(TyperCommand):
         arguments = [param for param in self.params if param.param_type_name == "argument"]
         return ["[OPTIONS]", *(argument.display_name_raw for argument in arguments)]  # type: ignore[attr-defined]
 
+    def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        """Write the arguments of which there is more to say than the usage does, and the flags."""
+        arguments: list[tuple[str, str]] = []
+        flags: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            if param.param_type_name == "option":
+                flags += filter(None, [param.get_help_record(ctx)])
+            elif getattr(param, "help", None):
+                arguments.append((param.display_name_raw.strip("[]"), param.help))  # type: ignore[attr-defined]
+        for title, rows in (("Arguments", arguments), ("Options", flags)):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+        """Write the example in one line, however long, so that it can be pasted."""
+        formatter.write(f"\n  {self.epilog}\n")
+
 
 class Commands(Mapping[str, Any]):
     """The verbs by name, each made when it is read: to import all would outlast most of them."""
@@ -80,7 +98,9 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Curl = Annotated[bool, typer.Option("--curl", help="Print the request for curl; do nothing.")]
-Reason = Annotated[str | None, typer.Option("--reason", help="Why; kept in the history.")]
+Reason = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept in the history.")
+]
 Args = Annotated[
     list[str] | None,
     typer.Option("--arg", metavar="V", help="A positional argument: JSON, or else text."),
@@ -92,15 +112,17 @@ Kwargs = Annotated[
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the run; exit 1 if it ends badly.")]
 DstGapRule = Annotated[
     Literal["next", "skip"] | None,
-    typer.Option("--dst-gap", help="What the clock skips: once after the gap, or not."),
+    typer.Option("--dst-gap", help="A time that the clocks skip: run it after the gap, or not."),
 ]
 DstOverlapRule = Annotated[
     Literal["first", "last", "both"] | None,
-    typer.Option("--dst-overlap", help="At which pass runs what the clock shows twice."),
+    typer.Option("--dst-overlap", help="Which pass of a time that they show twice runs."),
 ]
 DayMatchRule = Annotated[
     Literal["or", "and"] | None,
-    typer.Option("--day-match", help="Must one of two restricted day fields match, or both?"),
+    typer.Option(
+        "--day-match", help="Day of month and weekday both given: one has to match, or both."
+    ),
 ]
 Timeout = Annotated[
     str | None,

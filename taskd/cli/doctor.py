@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def doctor(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="The jobs.toml; default: the daemon's."),
+        typer.Argument(metavar="[FILE]", help="The jobs.toml; default: the daemon's."),
     ] = None,
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="The store; default: the daemon's.")

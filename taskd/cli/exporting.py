@@ -19,7 +19,7 @@ INSTANTS: Final = ("at", "start_at", "end_at")
 @app.command(epilog="Example: taskd export > jobs.toml && taskd check jobs.toml")
 def export(
     jobs: Annotated[
-        list[str] | None, typer.Argument(metavar="JOB", help="Those alone, to be pasted.")
+        list[str] | None, typer.Argument(metavar="[JOB...]", help="Only these; default: all.")
     ] = None,
     json: Json = False,
     curl: Curl = False,

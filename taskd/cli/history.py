@@ -22,7 +22,9 @@ RunOrJob = Annotated[str, typer.Argument(metavar="RUN|JOB")]
 @app.command(epilog="Example: taskd status nightly-report")
 def status(
     job_or_run: Annotated[str | None, typer.Argument(metavar="[JOB|RUN]")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on with each change.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep showing it, anew at each change.")
+    ] = False,
     json: Json = False,
     curl: Curl = False,
 ) -> None:

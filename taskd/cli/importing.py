@@ -31,14 +31,15 @@ catchup = "{catchup}"  # and what a downtime missed never runs
 @app.command("import", epilog="Example: crontab -l | taskd import crontab - > jobs.toml")
 def import_(
     kind: Annotated[  # noqa: ARG001 - there is one so far
-        Literal["crontab"], typer.Argument(metavar="crontab", help="What FILE is.")
+        Literal["crontab"],
+        typer.Argument(metavar="crontab", help="What FILE is: as yet always a crontab."),
     ],
     file: Annotated[str, typer.Argument(metavar="FILE", help="A crontab; - for stdin.")],
     system: Annotated[
         bool | None,
         typer.Option(
             "--system/--user",
-            help="With a column of users, or without; default: with below /etc.",
+            help="Has FILE a column of users? Default: below /etc it has.",
         ),
     ] = None,
     json: Json = False,

@@ -31,21 +31,24 @@ Replay = Annotated[
     typer.Option(metavar="JOB", help="Show how its recorded decisions would be made today."),
 ]
 Until = Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Replay up to that event.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Of a replay, which changes nothing in any case.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Changes nothing, as no replay does.")]
 
 
 @app.command(epilog="Example: taskd events feed -f")
 def events(
     job: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with new ones.")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with each new one.")
+    ] = False,
     after: Annotated[
-        int | None, typer.Option(min=0, metavar="SEQ", help="Those behind that one.")
+        int | None, typer.Option(min=0, metavar="SEQ", help="Only those after that one.")
     ] = None,
-    run: Annotated[str | None, typer.Option(metavar="RUN", help="Of that run alone.")] = None,
+    run: Annotated[str | None, typer.Option(metavar="RUN", help="Only those of that run.")] = None,
     count: Annotated[
-        int | None, typer.Option("-n", min=1, max=1_000_000, help="How many; default: the last 20.")
+        int | None,
+        typer.Option(
+            "-n", min=1, max=1_000_000, metavar="N", help="How many; default: the last 20."
+        ),
     ] = None,
     replay: Replay = None,
     until: Until = None,
@@ -56,7 +59,7 @@ def events(
 ) -> None:
     """Show the journal: who did what, and what became of it, in the order of the commits.
 
-    With --json a line of JSON for each event. What -f shows is on the disk already. A replay needs
+    With --json each event is a line of JSON. What -f shows is on the disk already. A replay needs
     no daemon, and exits 1 if anything would be decided otherwise today.
     \f
     With --replay it shows each decision about the occurrences of JOB that the journal tells, beside
@@ -87,7 +90,7 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check that the journal holds together and gives the tables; also while a daemon runs.
+    """Check that the journal is whole and agrees with the tables; also while a daemon runs.
 
     \f
     Needs no daemon, and holds up none. Exits 1 where it finds something.

@@ -22,7 +22,7 @@ _STARTED = ",".join(["RUNNING", "RETRYING", *sorted(FINAL_STATES - {"SKIPPED"})]
 def logs(
     run_or_job: Annotated[str, typer.Argument(metavar="RUN|JOB")],
     follow: Annotated[
-        bool, typer.Option("-f", "--follow", help="Go on as it comes: of a job run after run.")
+        bool, typer.Option("-f", "--follow", help="Go on as it comes; of a job, run after run.")
     ] = False,
     stream: Annotated[
         Literal["stdout", "stderr", "log"] | None, typer.Option(help="Only what came there.")
@@ -35,7 +35,7 @@ def logs(
 ) -> None:
     """Print what a run printed and logged, or a job's latest run.
 
-    Of much the first and the last part are kept.
+    Of long output the beginning and the end are kept.
 
     \f
     Each attempt's output is kept up to the job's `output_limit`: stdout, stderr and log in the

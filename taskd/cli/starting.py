@@ -21,7 +21,7 @@ SCHEMA: Final = "jobs.schema.json"
 @app.command(epilog="Example: taskd init myjobs && taskd run myjobs/jobs.toml")
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where; made if it is not there.")
+        Path, typer.Argument(metavar="[DIR]", help="Where; made if it is not there. Default: here.")
     ] = Path(),
     json: Json = False,
 ) -> None:

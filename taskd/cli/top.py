@@ -55,7 +55,7 @@ class Opened:
 def top(
     once: Annotated[bool, typer.Option("--once", help="Print it once; so does a pipe.")] = False,
     count: Annotated[
-        int, typer.Option("-n", min=1, max=1000, metavar="N", help="Of how many jobs.")
+        int, typer.Option("-n", min=1, max=1000, metavar="N", help="How many jobs at most.")
     ] = 50,
     json: Json = False,
     curl: Curl = False,

@@ -60,7 +60,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Verb]]] = {
         ),
     },
     "The store": {
-        "verify": Verb("journal", "Check that the journal holds together and gives the tables."),
+        "verify": Verb("journal", "Check that the journal is whole and agrees with the tables."),
         "backup": Verb("journal", "Copy the store as it is at one commit."),
         "prune": Verb("journal", "Forget now what has been kept long enough."),
     },

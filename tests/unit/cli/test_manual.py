@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from taskd.cli.app import app
 
@@ -35,3 +36,11 @@ def test_every_verb_and_each_of_its_flags_has_a_help(verb: str) -> None:
     assert re.search(rf"^Example: .*\btaskd {verb}\b", command.epilog, re.M)
     options = [param for param in command.params if param.param_type_name == "option"]
     assert [option.opts for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("verb", sorted(GROUP.commands))
+def test_a_help_shows_no_types_of_python_and_its_example_in_one_line(verb: str) -> None:
+    shown = CliRunner().invoke(app, [verb, "--help"], terminal_width=80, prog_name="taskd").stdout
+    assert re.findall(r"<(?:str|int|path|list)\b[^>]*>", shown) == []
+    assert f"\n  {GROUP.commands[verb].epilog}\n" in shown
+    assert [line for line in shown.splitlines() if len(line) > 80 and "Example" not in line] == []
