@@ -254,7 +254,7 @@ complete -c taskd -n '__taskd_verb diff' -l json -d 'Print JSON.'
 complete -c taskd -n '__taskd_verb diff' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb diff' -F
 complete -c taskd -n '__taskd_verb explain' -l timezone -d 'Default: the system'"'"'s.' -x
-complete -c taskd -n '__taskd_verb explain' -l after -d 'ISO 8601; in --timezone where it names no zone.' -x
+complete -c taskd -n '__taskd_verb explain' -l after -d 'ISO 8601; without a zone: of --timezone' -x
 complete -c taskd -n '__taskd_verb explain' -s n -d 'How many instants.' -x
 complete -c taskd -n '__taskd_verb explain' -l dst-gap -d 'A time that the clocks skip: run it after the gap, or not.' -x -a 'next skip'
 complete -c taskd -n '__taskd_verb explain' -l dst-overlap -d 'Which pass of a time that they show twice runs.' -x -a 'first last both'

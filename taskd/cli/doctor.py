@@ -10,7 +10,7 @@ import typer
 
 from taskd.cli.app import Json, app
 from taskd.cli.failures import Exit
-from taskd.cli.render import put, put_json, talk
+from taskd.cli.render import counted, put, put_json, talk
 from taskd.cli.times import clock
 from taskd.client import Client
 from taskd.errors import ApiError, NoDaemon
@@ -52,8 +52,8 @@ def doctor(
     if json:
         put_json({"ok": is_well, "findings": [asdict(finding) for finding in findings]})
     else:
-        counts = [(verdict, sum(f.verdict is verdict for f in findings)) for verdict in Verdict]
-        talk(", ".join(f"{count} {verdict}" for verdict, count in counts))
+        well, *others = ((word, sum(f.verdict is word for f in findings)) for word in Verdict)
+        talk(", ".join([f"{well[1]} ok", *(counted(count, word) for word, count in others)]))
     if not is_well:
         raise typer.Exit(Exit.FAILED)
 

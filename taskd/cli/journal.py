@@ -31,6 +31,11 @@ Replay = Annotated[
     typer.Option(metavar="JOB", help="Show how its recorded decisions would be made today."),
 ]
 Until = Annotated[int | None, typer.Option(min=1, metavar="SEQ", help="Replay up to that event.")]
+After = Annotated[int | None, typer.Option(min=0, metavar="SEQ", help="Only those after that one.")]
+Count = Annotated[
+    int | None,
+    typer.Option("-n", min=1, max=1_000_000, metavar="N", help="How many; default: the last 20."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Changes nothing, as no replay does.")]
 
 
@@ -40,16 +45,9 @@ def events(
     follow: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on with each new one.")
     ] = False,
-    after: Annotated[
-        int | None, typer.Option(min=0, metavar="SEQ", help="Only those after that one.")
-    ] = None,
+    after: After = None,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Only those of that run.")] = None,
-    count: Annotated[
-        int | None,
-        typer.Option(
-            "-n", min=1, max=1_000_000, metavar="N", help="How many; default: the last 20."
-        ),
-    ] = None,
+    count: Count = None,
     replay: Replay = None,
     until: Until = None,
     dry_run: DryRun = False,  # noqa: ARG001 - a replay never does anything else

@@ -86,8 +86,7 @@ def explain(
         str | None, typer.Option(metavar="ZONE", help="Default: the system's.")
     ] = None,
     after: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="ISO 8601; in --timezone where it names no zone."),
+        str | None, typer.Option(metavar="TIME", help="ISO 8601; without a zone: of --timezone")
     ] = None,
     count: Annotated[
         int, typer.Option("-n", min=0, max=10_000, metavar="N", help="How many instants.")

@@ -55,7 +55,7 @@ def clock(now: datetime) -> Iterator[Finding]:
         yield ok("clock", "it is kept right by a time service")
     else:
         fix = "timedatectl set-ntp true, or install chrony"
-        yield warning("clock", "the kernel knows of no time service that keeps it right", fix)
+        yield warning("clock", "no time service keeps it right, as far as the kernel knows", fix)
 
 
 def is_synchronised() -> bool:

@@ -1,4 +1,4 @@
-"""The jobs of jobs.toml: plain functions. What they print is kept, and shown by `taskd logs`."""
+"""The jobs of jobs.toml: functions. `taskd logs` shows what they print."""
 
 import random
 import shutil
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def hello(name: str) -> str:
-    """Say hello. What a job returns is kept with its run: `taskd result RUN`."""
+    """Say hello. What a job returns is kept: `taskd result JOB` shows it."""
     greeting = f"Hello, {name}. It is {datetime.now():%H:%M:%S}."
     print(greeting)
     return greeting
 
 
 def count(so_far: int) -> int:
-    """Count the runs: with `carry` each run is given what the last one returned."""
+    """Count the runs: by `carry`, each is given what the last one returned."""
     return so_far + 1
 
 

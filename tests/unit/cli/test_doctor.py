@@ -16,7 +16,7 @@ def test_a_sound_installation_has_no_problem(taskd: Taskd, tmp_path: Path) -> No
     ended = taskd("doctor", write(tmp_path, "os:getpid"))
     assert ended.status == 0, ended.out
     assert f"ok       jobs      {tmp_path}/jobs.toml: 1 job imports\n" in ended.out
-    assert ended.err.strip().endswith("0 problem")
+    assert ended.err.strip().endswith("0 problems")
 
 
 def test_a_problem_comes_with_its_fix_and_exit_status_1(taskd: Taskd, tmp_path: Path) -> None:

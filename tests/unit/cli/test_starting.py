@@ -21,6 +21,8 @@ def test_init_writes_what_runs_and_says_how(taskd: Taskd, tmp_path: Path) -> Non
     assert f"taskd run '{folder}/jobs.toml'" in ended.err
     assert taskd("check", str(folder / "jobs.toml")).out == "ok: 6 jobs\n"
     assert load(folder / "jobs.toml").warnings == ()
+    lines = [line for name in FILES[:2] for line in (folder / name).read_text().splitlines()]
+    assert [line for line in lines if len(line) > 80] == []
 
 
 def test_init_begins_where_it_is_called(
