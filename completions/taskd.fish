@@ -126,6 +126,7 @@ complete -c taskd -n '__taskd_verb add' -l executor -d 'thread, process, async, 
 complete -c taskd -n '__taskd_verb add' -l shell -l no-shell -d 'Have a shell run --command.'
 complete -c taskd -n '__taskd_verb add' -l env -d 'A variable of its environment; may repeat.' -x
 complete -c taskd -n '__taskd_verb add' -l cwd -d 'Where it runs.' -r -F
+complete -c taskd -n '__taskd_verb add' -l nice -d '0..19: so much nicer its process is.' -x
 complete -c taskd -n '__taskd_verb add' -l run-timeout -d 'How long an attempt may take.' -x
 complete -c taskd -n '__taskd_verb add' -l kill-grace -d 'How long it has to end when it is asked to.' -x
 complete -c taskd -n '__taskd_verb add' -l max-memory -d '512MiB: more kills its process.' -x

@@ -147,6 +147,7 @@ def _words(job: Job) -> dict[str, object]:
         "shell": execution.shell,
         "env": dict(execution.env),
         "cwd": execution.cwd,
+        "nice": execution.nice,
         "max_memory": execution.max_memory,
         "max_cpu_time": execution.max_cpu_time and format_duration(execution.max_cpu_time),
         "capture_output": execution.capture_output,

@@ -53,6 +53,7 @@ POLICIES: Final = (
     Policy("shell", bool, None, "Have a shell run --command."),
     Policy("env", list[str], "K=V", "A variable of its environment; may repeat."),
     Policy("cwd", str, "DIR", "Where it runs."),
+    Policy("nice", int, "N", "0..19: so much nicer its process is."),
     Policy("timeout", str, "DURATION", "How long an attempt may take.", "--run-timeout", True),
     Policy("kill_grace", str, "DURATION", "How long it has to end when it is asked to."),
     Policy("max_memory", str, "SIZE", "512MiB: more kills its process."),

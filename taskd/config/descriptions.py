@@ -59,6 +59,7 @@ JOB: Final[Mapping[str, str]] = MappingProxyType(
         "executor": "What executes attempts. Default: what fits the callable, in a thread.",
         "timeout": "How long an attempt may take. Default: without end.",
         "kill_grace": "How long an attempt that was asked to end is waited for.",
+        "nice": "Added to the niceness of the daemon; for commands and processes.",
         "max_memory": "The address space an attempt may have; for commands and processes.",
         "max_cpu_time": "The CPU time an attempt may use; for commands and processes.",
         "capture_output": "Whether what an attempt prints and logs is kept, for taskd logs.",

@@ -46,12 +46,13 @@ from taskd.config.timing import (
 )
 from taskd.config.uniqueness import unique_from_table
 from taskd.core.calendars import Calendar
-from taskd.core.execution import OUTPUT_LIMIT, Execution, Executor
+from taskd.core.execution import NICEST, OUTPUT_LIMIT, Execution, Executor
 from taskd.core.job import KILL_GRACE, Call, Job, JobName, Overlap, Source
 from taskd.core.retention import Retention
 from taskd.core.retry import DEFAULT_FAILURE, MOST_CRASHES, FailurePolicy, OnCrash
 from taskd.core.unique import Unique
 from taskd.errors import InvalidJob, TaskdError
+from taskd.executors.niceness import check_nice
 from taskd.executors.plugins import honours
 
 TIMED_BY: Final = {*TRIGGERS, *INTERVAL_KEYS, *CRON_KEYS, *SCHEDULE_KEYS, "timezone"}
@@ -221,11 +222,13 @@ def _execution(shape: JobEntry, wrong: set[str]) -> Execution:
         shell=shape.shell,
         env=shape.env,
         cwd=shape.cwd,
+        nice=shape.nice,
         max_memory=shape.max_memory,
         max_cpu_time=shape.max_cpu_time,
         capture_output=shape.capture_output,
         output_limit=shape.output_limit,
     )
+    check_nice(execution.nice)
     if execution.executor is not None and execution.executor not in list(Executor):
         _check_plugged(execution, execution.executor)
     return execution
@@ -301,6 +304,7 @@ class JobEntry(TimingKeys, BaseModel):
     shell: bool = False
     env: dict[str, Annotated[str, TEXT]] = {}
     cwd: Annotated[str | None, TEXT] = None
+    nice: Annotated[int, Field(ge=-NICEST - 1, le=NICEST)] = 0
     max_memory: Annotated[int | None, SIZE] = None
     max_cpu_time: Annotated[timedelta | None, DURATION] = None
     capture_output: bool = True

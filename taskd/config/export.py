@@ -89,6 +89,7 @@ def entry_of(job: Job) -> Table:
         shell=execution.shell,
         env=dict(execution.env),
         cwd=execution.cwd,
+        nice=execution.nice,
         max_memory=execution.max_memory,
         max_cpu_time=execution.max_cpu_time,
         capture_output=execution.capture_output,

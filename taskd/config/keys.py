@@ -20,7 +20,7 @@ SCHEDULE_KEYS: Final = (
     *("misfire_grace_time", "catchup", "catchup_limit"),
 )
 EXECUTION_KEYS: Final = (
-    *("executor", "shell", "env", "cwd"),
+    *("executor", "shell", "env", "cwd", "nice"),
     *("max_memory", "max_cpu_time", "capture_output", "output_limit"),
 )
 

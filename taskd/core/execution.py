@@ -14,7 +14,8 @@ from taskd.errors import InvalidJob
 OUTPUT_LIMIT: Final = 1024 * 1024  # bytes kept of what an attempt prints
 MOST_BYTES: Final = 2**62  # what setrlimit(2) and SQLite take for sure
 LEAST_OUTPUT: Final = 1024  # bytes: below that, head and tail would say nothing
-OWN_PROCESS: Final = ("env", "cwd", "max_memory", "max_cpu_time")
+NICEST: Final = 19  # see nice(2); the least nice is -20
+OWN_PROCESS: Final = ("env", "cwd", "nice", "max_memory", "max_cpu_time")
 """What only an attempt in a process of its own can have."""
 
 
@@ -34,20 +35,24 @@ class Execution:
     `executor` is one of `Executor` or the name of a plug-in; None leaves it to what is called: a
     command, an ``async def`` or, in a thread, any other callable. With `shell` a command is a line
     for ``/bin/sh``. `env` is added to the environment; `cwd` is the working directory, by default
-    the daemon's. `max_memory` is in bytes of address space, `max_cpu_time` counts whole seconds.
-    Of what an attempt prints, `output_limit` bytes are kept unless `capture_output` is false.
+    the daemon's. `nice`, -20 to 19, is added to the daemon's niceness. `max_memory` is in bytes of
+    address space, `max_cpu_time` counts whole seconds. Of what an attempt prints, `output_limit`
+    bytes are kept unless `capture_output` is false.
     """
 
     executor: str | None = None
     shell: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
+    nice: int = 0
     max_memory: int | None = None
     max_cpu_time: timedelta | None = None
     capture_output: bool = True
     output_limit: int = OUTPUT_LIMIT
 
     def __post_init__(self) -> None:
+        if not -NICEST - 1 <= self.nice <= NICEST:
+            raise InvalidJob("nice", f"must be from -20 to 19, and is {self.nice}")
         if self.max_memory is not None and self.max_memory < 1:
             raise InvalidJob("max_memory", "must be at least one byte")
         if self.max_cpu_time is not None and self.max_cpu_time < timedelta(seconds=1):

@@ -26,6 +26,7 @@ from taskd.executors.call import NO_CATEGORIES, End, failed
 from taskd.executors.child import CHUNK, Child, Nursery, Plan, drain, ending, pipes
 from taskd.executors.current_run import RunContext
 from taskd.executors.groups import BOOT, MARK
+from taskd.executors.niceness import check_nice
 from taskd.executors.outputs import Output
 from taskd.executors.reports import Reports
 from taskd.executors.segments import Stream
@@ -135,6 +136,7 @@ class Commands:
 
     def _plan(self, start: Start, stdout: int, stderr: int, errors: int) -> Plan:
         execution, run, mark = start.execution, start.run, self._nursery.mark()
+        check_nice(execution.nice)
         words = [str(word) for word in start.call.args]
         time = execution.max_cpu_time
         folder = self._nursery.folder
@@ -144,6 +146,7 @@ class Commands:
             "note": None if folder is None else str(folder),
             "text": f"{BOOT.read_text().strip() if BOOT.exists() else '-'} {mark}",
             "cwd": execution.cwd,
+            "nice": execution.nice,
             "max_memory": execution.max_memory,
             "max_cpu_s": None if time is None else -(-time // SECOND),
         }

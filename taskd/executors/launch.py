@@ -12,9 +12,11 @@ import json
 import os
 import resource
 import sys
+import time
 
 PR_SET_PDEATHSIG = 1
 SIGKILL = 9
+TRIES = 20
 
 
 def main() -> None:
@@ -27,6 +29,7 @@ def main() -> None:
         note_group(orders["note"], orders["text"])
         if orders["cwd"] is not None:
             os.chdir(orders["cwd"])
+        be_nice(orders["nice"])
         limit(resource.RLIMIT_AS, orders["max_memory"])
         limit(resource.RLIMIT_CPU, orders["max_cpu_s"])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -50,6 +53,28 @@ def note_group(path: str | None, text: str) -> None:
     if path is not None:
         with open(os.path.join(path, str(os.getpid())), "w") as file:  # noqa: PTH118, PTH123 - quick
             file.write(f"{os.getpid()} {_started_ticks()} {text}")
+
+
+def be_nice(by: int) -> None:
+    """Be nicer than the parent. Raises OSError: less nice, and that is not permitted.
+
+    sched(7): with autogroups the niceness of a process counts within its session alone, and this
+    one is the first of its own; that of the session counts then. It may be set ten times a second
+    by all that are no administrators.
+    """
+    if not by:
+        return
+    niceness = os.nice(by)
+    for _ in range(TRIES):
+        try:
+            with open("/proc/self/autogroup", "w") as file:  # noqa: PTH123 - quick
+                file.write(str(niceness))
+        except BlockingIOError:
+            time.sleep(0.1)  # noqa: TID251 - nothing else goes on in this process
+        except OSError:
+            return  # no such thing as autogroups here
+        else:
+            return
 
 
 def limit(what: int, to: int | None) -> None:

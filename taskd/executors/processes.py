@@ -24,6 +24,7 @@ from taskd.executors.call import End, failed
 from taskd.executors.child import Child, Nursery, ending
 from taskd.executors.current_run import CHECKPOINT_LIMIT, RunContext
 from taskd.executors.frames import Broken, Frame, end_from, start_frame
+from taskd.executors.niceness import check_nice
 from taskd.executors.reports import Reports
 from taskd.executors.worker_handle import WorkerHandle
 
@@ -50,9 +51,8 @@ class Processes:
         Raises:
             RuntimeError, OSError: The machine gives no thread or descriptor; nothing was begun.
         """
-        with self._lock:
-            keeper = self._idle.pop() if self._idle else None
-        keeper = keeper or _Keeper(self, self._reports, self._nursery)
+        nice = start.execution.nice
+        keeper = self._take_idle(nice) or _Keeper(self, self._reports, self._nursery, nice)
         attempt = _Attempt(start, self._reports.begin(start))
         self._running[start.run.id] = attempt
         keeper.work.put(attempt)
@@ -86,6 +86,17 @@ class Processes:
             keeper.work.put(None)
         for attempt in list(self._running.values()):
             attempt.kill()
+
+    def _take_idle(self, nice: int) -> _Keeper | None:
+        """Take the keeper that was busy last, of a worker as nice as that: it stays so.
+
+        setpriority(2) lets nobody but an administrator be less nice again.
+        """
+        with self._lock:
+            for at in range(len(self._idle) - 1, -1, -1):
+                if self._idle[at].nice == nice:
+                    return self._idle.pop(at)
+        return None
 
     # -- for the keepers -------------------------------------------------------------------------
 
@@ -154,7 +165,8 @@ class _Attempt:
 class _Keeper:
     """A thread that has a worker, or makes one, and takes one attempt after another through it."""
 
-    def __init__(self, processes: Processes, reports: Reports, nursery: Nursery) -> None:
+    def __init__(self, processes: Processes, reports: Reports, nursery: Nursery, nice: int) -> None:
+        self.nice = nice
         self.work: SimpleQueue[_Attempt | None] = SimpleQueue()
         self._processes = processes
         self._reports = reports
@@ -215,7 +227,8 @@ class _Keeper:
         )
         if worker is None or is_old:
             self._let_go()
-            worker = self._worker = WorkerHandle(self._nursery, generation)
+            check_nice(self.nice)
+            worker = self._worker = WorkerHandle(self._nursery, generation, self.nice)
         return worker
 
     def _let_go(self) -> None:

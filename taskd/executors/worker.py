@@ -225,4 +225,5 @@ def boot() -> None:
     orders = json.loads(sys.argv[4])
     launch.die_with(orders["parent"])
     launch.note_group(orders["note"], orders["text"])
+    launch.be_nice(orders["nice"])
     main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -29,9 +29,9 @@ CODE: Final = (
 
 
 class WorkerHandle:
-    """The daemon's end of a worker process."""
+    """The daemon's end of a worker process, which is as nice as it was made for all its life."""
 
-    def __init__(self, nursery: Nursery, generation: int) -> None:
+    def __init__(self, nursery: Nursery, generation: int, nice: int) -> None:
         self.generation = generation
         self.attempts = 0
         self.is_ready = False
@@ -45,6 +45,7 @@ class WorkerHandle:
             "sys_path": sys.path,
             "parent": os.getpid(),
             "note": None if folder is None else str(folder),
+            "nice": nice,
             "text": f"{BOOT.read_text().strip() if BOOT.exists() else '-'} {mark}",
         }
         keep = (theirs.fileno(), stacks, printed)

@@ -68,7 +68,7 @@ def test_add_has_a_flag_for_every_key_of_jobs_toml() -> None:
 def test_a_command_its_surroundings_and_its_limits_are_keys_too(taskd: Taskd, peer: Peer) -> None:
     peer.answers_with("POST", "/v1/jobs", ADDED, 201)
     flags = "--shell --env A=1 --env B=x=y --cwd . --run-timeout 1h --kill-grace 2s --no-enabled"
-    limits = "--max-memory 1GiB --max-cpu-time 5s --no-capture-output --output-limit 2MiB"
+    limits = "--nice -5 --max-memory 1GiB --max-cpu-time 5s --no-capture-output --output-limit 2MiB"
     assert taskd("add", "a", "--command", "ls $A", *flags.split(), *limits.split()).status == 0
     assert peer.requests[0].body == {
         "name": "a",
@@ -79,6 +79,7 @@ def test_a_command_its_surroundings_and_its_limits_are_keys_too(taskd: Taskd, pe
         "timeout": "1h",
         "kill_grace": "2s",
         "enabled": False,
+        "nice": -5,
         "max_memory": "1GiB",
         "max_cpu_time": "5s",
         "capture_output": False,

@@ -89,6 +89,7 @@ COMMON: dict[str, st.SearchStrategy[object]] = {
 OF_PROCESSES: dict[str, st.SearchStrategy[object]] = {
     "env": st.dictionaries(st.sampled_from(["A", "PATH", "x_1"]), words("", "b c", "ü")),
     "cwd": words(".", "/tmp", "sub/dir"),
+    "nice": st.integers(0, 19),
     "max_memory": SIZES,
     "max_cpu_time": st.sampled_from(["1s", "2.5s", "1h"]),
 }

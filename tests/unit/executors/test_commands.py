@@ -55,6 +55,18 @@ def test_cpu_time_over_the_limit_ends_the_program(bench: Bench) -> None:
     assert timedelta(seconds=0.9) < end.usage.cpu_time < timedelta(seconds=3)
 
 
+def test_a_program_is_as_nice_as_asked_within_its_session_and_among_others(bench: Bench) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    code = "import os; print(os.getpriority(os.PRIO_PROCESS, 0)); print(open(A).read())"
+    autogroup = Path("/proc/self/autogroup")
+    run = bench.command(*python(f"A = {str(autogroup)!r}; " + code), nice=7)
+    bench.end(run)
+    niceness, *session = bench.printed(run).splitlines()
+    assert int(niceness) == min(own + 7, 19)
+    if autogroup.exists():
+        assert session[0].endswith(f" nice {niceness}")
+
+
 def test_memory_over_the_limit_is_not_given(bench: Bench) -> None:
     code = "x = bytearray(600 * 2**20)"
     run = bench.command(*python(code), max_memory=256 * MIB)

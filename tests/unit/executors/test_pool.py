@@ -133,6 +133,7 @@ def test_an_executor_that_is_not_installed_is_refused() -> None:
         ({"max_memory": 1}, "max_memory"),
         ({"env": {"A": "b"}, "executor": "async"}, "env"),
         ({"cwd": "/", "executor": "thread"}, "cwd"),
+        ({"nice": 1, "executor": "async"}, "nice"),
         ({"shell": True}, "shell"),
         ({"executor": "command"}, "executor"),
     ],

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from taskd.core.execution import Executor
+from taskd.core.job import Call
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Outcome
 from taskd.executors import groups, processes
@@ -96,6 +97,24 @@ def test_cpu_time_over_the_limit_ends_the_process(bench: Bench) -> None:
     assert end.error.message == "killed by SIGXCPU, for it used more than max_cpu_time"
     assert end.usage.cpu_time is not None
     assert timedelta(seconds=1) <= end.usage.cpu_time < timedelta(seconds=4)
+
+
+def nice_call(bench: Bench, what: str, *args: object, nice: int = 0) -> object:
+    run = bench.start(Call(what, args), executor=Executor.PROCESS, nice=nice)
+    return result(bench.end(run))
+
+
+def test_a_worker_is_as_nice_as_its_attempts_and_never_serves_others(bench: Bench) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    for nice in (5, 0, 7, 5):
+        niceness = nice_call(bench, "os:getpriority", os.PRIO_PROCESS, 0, nice=nice)
+        assert niceness == min(own + nice, 19)
+
+
+def test_workers_are_kept_warm_by_how_nice_they_are(bench: Bench) -> None:
+    pids = [nice_call(bench, "os:getpid", nice=nice) for nice in (5, 0, 5, 0)]
+    assert pids[:2] == pids[2:]
+    assert pids[0] != pids[1]
 
 
 def test_what_an_attempt_used_is_its_own(bench: Bench) -> None:
