@@ -12,7 +12,7 @@ from typing import Final
 from taskd.core.ports import Clock, Keep, Pruned, Store
 from taskd.core.run import MICROSECOND, Run, RunId
 from taskd.core.zones import EPOCH
-from taskd.errors import StoreError
+from taskd.errors import Stopped, StoreError, TaskdError
 
 logger = logging.getLogger("taskd.loop")
 
@@ -133,6 +133,10 @@ class Housekeeper:
         else:
             self._end(None)
 
+    def close(self) -> None:
+        """Refuse those who wait for a sweep that is not over."""
+        self._end(Stopped("taskd has shut down"))
+
     def _has_jumped(self) -> bool:
         """Whether the wall clock was set far forward since the last look; then wait."""
         before, self._offset = self._offset, self._wall_offset()
@@ -146,7 +150,7 @@ class Housekeeper:
     def _wall_offset(self) -> timedelta:
         return self._clock.now() - EPOCH - timedelta(seconds=self._clock.elapsed())
 
-    def _end(self, error: StoreError | None) -> None:
+    def _end(self, error: TaskdError | None) -> None:
         self._is_under_way = False
         self._due = self._clock.elapsed() + EVERY.total_seconds()
         pruned, self._pruned = self._pruned, Pruned()

@@ -95,6 +95,7 @@ class Loop:
             end.callback(self._has_ended.set)
             end.callback(self._clock.close)
             end.callback(self.inbox.close)
+            end.callback(self._house.close)
             end.callback(self._store.close)
             end.callback(self._executor.close)
             self.step()  # what was asked before the start is part of the first turn

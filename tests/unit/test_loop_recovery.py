@@ -447,6 +447,15 @@ def test_nothing_is_written_to_a_store_that_is_damaged_until_a_restart(bench: Be
     assert bench.run(run).state is RunState.RUNNING
 
 
+def test_a_shutdown_in_the_middle_of_a_sweep_tells_whoever_waits_for_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "t.db")
+    done = bench.inbox.sweep()
+    bench.loop.stop(GRACE)
+    bench.loop.run()
+    with pytest.raises(Stopped):
+        done.result(0)
+
+
 def test_a_shutdown_on_a_damaged_store_waits_for_nobody(bench: Bench) -> None:
     bench.inbox.post(Damaged("page 7 is noise"))
     bench.step()
