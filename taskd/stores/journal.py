@@ -72,7 +72,7 @@ def apply(db: sqlite3.Connection, event: Event) -> None:
 def _apply_parts(db: sqlite3.Connection, event: Event) -> None:
     # Where the journal tells the latest of a run follows from where it tells it.
     here = {"event": event.commit}
-    if "prev" in event.data and "run" not in event.data:
+    if event.run is not None and "run" not in event.data:
         _update(db, "runs", here, (event.run,))
     for part, values in event.data.items():
         match part:

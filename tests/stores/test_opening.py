@@ -17,6 +17,7 @@ from taskd import Scheduler
 from taskd.doctor.machine import OLDEST_SQLITE
 from taskd.errors import StoreLocked, StoreUnusable
 from taskd.stores import open_store, sqlite_path
+from taskd.stores.blocks import link
 from taskd.stores.history import opened
 from taskd.stores.migrations import migrate
 from taskd.stores.mounts import kind_of, refuse_network
@@ -227,6 +228,26 @@ def test_the_events_of_an_old_store_are_read_like_new_ones(tmp_path: Path) -> No
             of_run = [event for event in events if event.run == run.id]
             assert history.events(0, 99, run=run.id) == of_run
             assert history.last_events(1, run=run.id) == of_run[-1:]
+
+
+def test_an_old_store_that_told_last_of_a_mark_proves_itself(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    shutil.copy(OLD, path)
+    with sqlite3.connect(path) as db:
+        seq, at, run, before = db.execute(
+            "SELECT seq, at, run, hash FROM events ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+        data = f'{{"mark":{{"scope":"s","key":"k","run":"{run}","at":{at}}}}}'
+        told = f"5 10 -1 {len(run)} taskdrun.marked{run}{data}"
+        digest = link(before, seq + 1, at, told)
+        marked = (seq + 1, at, "taskd", "run.marked", None, run, data, digest)
+        db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", marked)
+        db.execute("INSERT INTO marks VALUES ('s', 'k', ?, ?)", (run, at))
+    db.close()
+    SqliteStore(path).close()
+    assert verify(path).findings == ()
+    with opened(path) as history:
+        assert [event.kind for event in history.last_events(1, run=run)] == ["run.marked"]
 
 
 @pytest.mark.parametrize("meddling", ["told = '['", "at = 4611686018427387904"])
