@@ -96,6 +96,11 @@ class Tail:
         yield from self._packed(events[half:])
 
 
+def is_of(row: sqlite3.Row, commit: int) -> bool:
+    """Return whether a block is of that commit; it is not read for that."""
+    return bool(row["seq"] == commit or row["told"].endswith(f",{commit}]"))
+
+
 def unpacked(row: sqlite3.Row) -> list[Event]:
     """Return the events of a block.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from taskd.stores.blocks import unpacked
+from taskd.stores.blocks import is_of, unpacked
 from taskd.stores.chain import CUT
 from taskd.stores.events import Event
 
@@ -24,7 +24,7 @@ ABOUT: Final = (
 BACKWARDS: Final = "SELECT * FROM journal ORDER BY seq DESC"
 NAMING_BACKWARDS: Final = "SELECT * FROM journal WHERE instr(told, ?) ORDER BY seq DESC"
 LATEST_OF: Final = "SELECT event FROM runs WHERE id = ?"
-NAMING_SINCE: Final = "SELECT * FROM journal WHERE seq >= ? AND instr(told, ?) ORDER BY seq LIMIT 1"
+SINCE: Final = "SELECT * FROM journal WHERE seq >= ? ORDER BY seq"
 NAMING_BEFORE: Final = (
     "SELECT * FROM journal WHERE seq < ? AND instr(told, ?) ORDER BY seq DESC LIMIT 1"
 )
@@ -74,24 +74,31 @@ class Journal:
         """Yield the events of a run that follow the `after`-th, the last one first."""
         row, before = self._db.execute(LATEST_OF, (run,)).fetchone(), END
         commit = 0 if row is None else row["event"]
-        while (block := self._block_of(run, commit, before)) is not None:
-            events = [event for event in unpacked(block) if event.run == run]
+        while before > after:
+            blocks, before = self._place(run, commit, before)
+            named = (block for block in blocks if run in block["told"])
+            events = [each for block in named for each in unpacked(block) if each.run == run]
             yield from (event for event in reversed(events) if event.seq > after)
-            before = block["seq"]
-            if before <= after or any("id" in event.data.get("run", ()) for event in events):
+            is_cut_off = bool(commit) and not events
+            if is_cut_off or any("id" in event.data.get("run", ()) for event in events):
                 return
-            commit = min((event.data.get("prev", 0) for event in events), default=0)
+            # Of what one commit tells of a run, the first says where the one before is.
+            commit = max((event.data.get("prev", 0) for event in events), default=0)
 
-    def _block_of(self, run: str, commit: int, before: int) -> sqlite3.Row | None:
-        """Return the block in which `commit` tells of a run, or else the last before `before`.
+    def _place(self, run: str, commit: int, before: int) -> tuple[Iterable[sqlite3.Row], int]:
+        """Return the blocks of `commit`, or else the last that names a run before `before`.
 
-        The latter, for which all blocks may have to be read, is for runs that are gone, and for
-        events that an earlier version wrote, which do not say where the one before is.
+        And where they begin. The latter, for which all blocks may have to be read, is for runs that
+        are gone, and for events that an earlier version wrote, which do not say where the one
+        before is.
         """
         if commit:
-            row = self._db.execute(NAMING_SINCE, (commit, run)).fetchone()
-            # What an event says is before it was cut off, perhaps.
-            found: sqlite3.Row | None = row if row is not None and row["seq"] < before else None
-            return found
-        last: sqlite3.Row | None = self._db.execute(NAMING_BEFORE, (before, run)).fetchone()
-        return last
+            return self._blocks_of(commit, before), commit
+        block = self._db.execute(NAMING_BEFORE, (before, run)).fetchone()
+        return ((), 0) if block is None else ((block,), block["seq"])
+
+    def _blocks_of(self, commit: int, before: int) -> Iterator[sqlite3.Row]:
+        for block in self._db.execute(SINCE, (commit,)):
+            if block["seq"] >= before or not is_of(block, commit):
+                return
+            yield block

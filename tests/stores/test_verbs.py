@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from taskd.core.job import Call, JobName
 from taskd.core.record import JobRecord, JobState, Skip
 from taskd.core.run import Attempt, Origin, Run, RunState, microseconds
-from taskd.core.turn import JobChange, Mark, RunChange
+from taskd.core.turn import Changes, JobChange, Mark, RunChange
 from taskd.errors import StoreRefused
 from taskd.stores.events import Event
 from taskd.stores.run_rows import ATTEMPT_COLUMNS
@@ -346,3 +346,27 @@ def test_a_run_finds_its_events_in_a_large_commit_and_among_its_marks(store: Sql
         assert [event.seq for event in events] == [322, 501, 502]
         assert history.events(322, 1, run=run.id) == events[1:2]
         assert [event.commit for event in history.events(0, 999)][:500] == [1] * 500
+
+
+def test_a_run_finds_its_end_in_a_large_commit_that_names_it_before(store: SqliteStore) -> None:
+    jobs = [a_job(f"job-{number}") for number in range(300)]
+    live = [
+        a_run(job.job.name, RunState.RUNNING, attempt=1, started_at=NOW, event=301) for job in jobs
+    ]
+    store.commit(new(*jobs))
+    store.commit(new(*live))
+    changes = Changes(NOW)
+    for job, run in zip(jobs, live, strict=True):
+        failed = replace(run, state=RunState.FAILED, finished_at=NOW)
+        paused = replace(job, version=2, state=JobState.PAUSED, last_run=run.id)
+        changes.jobs[job.job.name] = JobChange(job, paused, "t")
+        changes.runs[run.id] = RunChange(run, failed, "t")
+        changes.marks["s", run.id] = Mark("s", run.id, run.id, NOW)
+    store.commit(changes)
+    with store.history() as history:
+        for run in live:
+            found = history.events(0, 99, run=run.id)
+            kinds = [event.kind for event in found]
+            assert kinds == ["run.running", "run.failed", "run.marked"]
+            assert history.last_events(2, run=run.id) == found[1:]
+            assert history.events(found[1].seq, 99, run=run.id) == found[2:]
