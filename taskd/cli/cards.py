@@ -138,9 +138,12 @@ def put_job(job: Document) -> None:
 
 
 def put_runs(runs: Sequence[Document]) -> None:
-    """Runs as a table, in the order given."""
+    """Runs as a table, in the order given.
+
+    Beside the id, which is to be copied, 80 cells have no room for an error: it is told below.
+    """
     if runs:
-        put_table(_RUNS, [_run_row(run) for run in runs])
+        put_table(_RUNS, [_run_row(run) for run in runs], [_fault(run) for run in runs])
     else:
         talk("no runs")
 
@@ -246,7 +249,6 @@ def _next_attempt(run: Document) -> str:
 
 
 def _run_row(run: Document) -> tuple[str, ...]:
-    what = _error(run.get("error")) or _text(run.get("reason"))
     return (
         run["id"],
         run["job"] or "(a task)",
@@ -255,8 +257,16 @@ def _run_row(run: Document) -> tuple[str, ...]:
         took(duration_of(run)),
         run["origin"],
         local(run["scheduled_at"]),
-        what or (_value(run["result"]) if run["state"] == "SUCCEEDED" else ""),
+        _value(run["result"]) if run["state"] == "SUCCEEDED" else _fault(run),
     )
+
+
+def _fault(run: Document) -> str:
+    """Why a run did not succeed: of one that somebody ended, the reason that was given."""
+    error, reason = _error(run.get("error")), _text(run.get("reason"))
+    if run["state"] == "SUCCEEDED":
+        return ""
+    return reason or error if run["state"] == "CANCELLED" else error or reason
 
 
 def _attempt_row(attempt: Document) -> tuple[str, ...]:

@@ -31,10 +31,15 @@ def talk(text: str) -> None:
     sys.stderr.write(f"{harmless(text)}\n")
 
 
-def put_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows as a table that fits the terminal, as aligned plain columns elsewhere."""
+def put_table(
+    columns: Sequence[Column], rows: Iterable[Sequence[str]], notes: Iterable[str] = ()
+) -> None:
+    """Print rows as a table that fits the terminal, as aligned plain columns elsewhere.
+
+    `notes` are those of `fitted_lines`; plain columns have room for all.
+    """
     clean = [[harmless(cell) for cell in row] for row in rows]
-    for line in _table_lines(columns, clean):
+    for line in _table_lines(columns, clean, [harmless(note) for note in notes]):
         _write(line)
 
 
@@ -80,8 +85,10 @@ def _write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def _table_lines(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def _table_lines(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> Iterator[str]:
     if not sys.stdout.isatty():
         return plain_lines(columns, rows)
     width = shutil.get_terminal_size().columns
-    return fitted_lines(columns, rows, width, colour=has_colour(), ellipsis=ellipsis())
+    return fitted_lines(columns, rows, width, notes=notes, colour=has_colour(), ellipsis=ellipsis())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
-GAP: Final = 2  # blanks between two columns
+GAP: Final = 2  # blanks between two columns, and before a note
 NARROWEST: Final = 8  # cells that a flexible column has at least, if it holds as many
 WORTHWHILE: Final = 24  # cells without which a wide column that is flexible is not worth showing
 
@@ -67,14 +68,20 @@ def fitted_lines(
     rows: Sequence[Sequence[str]],
     width: int,
     *,
+    notes: Sequence[str] = (),
     colour: bool = True,
     ellipsis: str = "…",
 ) -> Iterator[str]:
-    """Yield the lines of a table for a terminal of `width` cells."""
+    """Yield the lines of a table for a terminal of `width` cells.
+
+    Where there is no room for the last column, the `notes`, one for each row, tell on lines of
+    their own below the rows what of it is not to be missed.
+    """
     titles = [column.title for column in columns]
     shown, widths = layout(columns, [titles, *rows], width)
     yield styled(_joined([titles[at] for at in shown], widths), "bold")
-    for row in rows:
+    is_whole = len(columns) - 1 in shown
+    for row, note in zip_longest(rows, () if is_whole else notes, fillvalue=""):
         parts = [
             _parts(columns[at], row[at], room, ellipsis)
             for at, room in zip(shown, widths, strict=True)
@@ -86,6 +93,8 @@ def fitted_lines(
                 for at in shown
             ]
             yield _joined(line, widths, styles)
+        if note:
+            yield " " * GAP + cut(note, width - GAP, ellipsis)
 
 
 def layout(

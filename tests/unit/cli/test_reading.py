@@ -351,7 +351,16 @@ def test_tables_fit_the_terminal_and_keep_ids_whole(
     sent = re.sub(r"\x1b\[[0-9;]*m", "", taskd_terminal("runs", columns=columns))
     assert max(map(len, sent.splitlines())) <= columns
     assert RUN_ID in sent
-    assert ("ValueError: no" in sent) == (columns == 200)
+    assert "ValueError: no" in sent
+    assert ("\n  ValueError: no" in sent) == (columns == 80), "a line of its own where it is narrow"
+
+
+def test_a_run_that_was_stopped_tells_the_reason_that_was_given(taskd: Taskd, peer: Peer) -> None:
+    ended = failed_run(state="CANCELLED", reason="the disk is full")
+    peer.answers_with("GET", "/v1/runs", [ended, failed_run(reason="told apart")])
+    stopped, failed = taskd("runs").out.splitlines()[1:]
+    assert stopped.endswith("the disk is full")
+    assert "ValueError: no" in failed
 
 
 @pytest.mark.parametrize("note", [None, "02:30 is skipped: runs 03:00"])

@@ -45,6 +45,16 @@ def test_what_does_not_fit_is_folded_at_a_blank_or_cut_short() -> None:
     assert cut("every 15s", 8, "...") == "every..."
 
 
+def test_a_note_is_told_below_its_row_where_the_last_column_has_no_room() -> None:
+    columns = (Column("RUN"), Column("WHAT", wide=1, flexible=True, cut=True))
+    rows = [("a" * 36, "boom " * 20), ("b" * 36, "")]
+    notes = [what for _, what in rows]
+    narrow = list(fitted_lines(columns, rows, 50, notes=notes))
+    assert narrow[1:] == ["a" * 36, "  " + "boom " * 9 + "bo…", "b" * 36]
+    wide = list(fitted_lines(columns, rows, 80, notes=notes))
+    assert [line[:36] for line in wide[1:]] == ["a" * 36, "b" * 36]
+
+
 def test_only_a_state_has_colour() -> None:
     sent = "\n".join(fitted(80, ("FAILED", "FAILED", "DEAD", "file", "DEAD"), colour=True))
     assert re.findall(r"\x1b\[[0-9;]*31m(\w+)", sent) == ["FAILED"]
