@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from taskd.executors.progress import Progress
 from taskd.executors.reports import Reports
 from taskd.executors.threads import Threads
 from taskd.inbox import Inbox
+
+logger = logging.getLogger("taskd.executors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +128,12 @@ class Executors:
     def interrupt(self, run: RunId, stage: int = 1) -> None:
         """End a running attempt: 1 asks, 2 insists, 3 gives up and replaces its slot."""
         crash_point("interrupt.before")
-        for executor in list(self._made.values()):
-            executor.interrupt(run, stage)
+        for name, executor in list(self._made.items()):
+            try:
+                executor.interrupt(run, stage)
+            # A plug-in's own fault: the attempt may be another executor's.
+            except Exception:
+                logger.exception("executor %s cannot interrupt run %s", name, run)
         crash_point("interrupt.after")
 
     def forget(self, runs: Sequence[RunId]) -> None:
@@ -151,8 +158,11 @@ class Executors:
     def close(self) -> None:
         """Take no more attempts; does not wait for those that run. Processes are killed."""
         crash_point("shutdown.handed_back" if self._reports.running else "shutdown.drained")
-        for executor in list(self._made.values()):
-            executor.close()
+        for name, executor in list(self._made.items()):
+            try:
+                executor.close()
+            except Exception:
+                logger.exception("executor %s cannot be closed", name)
         self._nursery.close()
 
     # -- from any thread -------------------------------------------------------------------------

@@ -42,6 +42,10 @@ class Echo:
 class Careful(Echo):
     honours = {"max_memory", "cwd"}
 
+class Stubborn(Echo):
+    def interrupt(self, run, stage=1): raise KeyError(run)
+    def close(self): raise OSError("not now")
+
 def broken(reports):
     raise RuntimeError("not today")
 """
@@ -61,6 +65,7 @@ def plugged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: echo\nVersion: 1.0\n")
     entries = "[taskd.executors]\necho = plugged_echo:Echo\nbroken = plugged_echo:broken\n"
     entries += "careful = plugged_echo:Careful\ngone = plugged_echo:Gone\n"
+    entries += "stubborn = plugged_echo:Stubborn\n"
     (installed / "entry_points.txt").write_text(entries)
     (tmp_path / "plugged_echo.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
@@ -103,6 +108,21 @@ def test_a_plug_in_that_cannot_be_had_fails_its_attempts_alone(
     assert error is not None
     assert message in error.message
     assert bench.end(bench.start("give", "value")).outcome is Outcome.SUCCEEDED
+
+
+@pytest.mark.usefixtures("plugged")
+def test_a_plug_in_that_fails_to_interrupt_or_to_close_is_not_in_the_way_of_others(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.end(bench.start("give", "value", executor="stubborn"))
+    run = bench.command("sleep", "60")
+    bench.executors.interrupt(run, 2)
+    assert bench.end(run).outcome is not Outcome.SUCCEEDED
+    left = bench.command("sleep", "60")
+    bench.executors.close()
+    assert bench.end(left).outcome is not Outcome.SUCCEEDED
+    assert f"executor stubborn cannot interrupt run {run}" in caplog.text
+    assert "executor stubborn cannot be closed" in caplog.text
 
 
 @pytest.mark.usefixtures("plugged")
