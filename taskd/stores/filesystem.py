@@ -14,20 +14,20 @@ from taskd.errors import StoreUnusable
 MOUNTS: Final = Path("/proc/self/mountinfo")
 _REMOTE: Final = frozenset(
     (
-        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p", "coda"),
-        *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs"),
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p", "coda", "ceph", "lustre"),
+        *("fuse.ceph", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.davfs"),
     )
 )
 _ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 
-def refuse_remote(path: Path) -> None:
+def refuse_remote(path: Path, mounts: Path = MOUNTS) -> None:
     """Refuse to keep a store on another machine.
 
     Raises:
         StoreUnusable: `path` is on a network file system.
     """
-    kind = file_system(path)
+    kind = file_system(path, mounts)
     if is_remote(kind):
         reason = f"is on {kind}, a network file system, where SQLite can lose what was committed"
         raise StoreUnusable(str(path), reason, "give it a local disk: daemon.store, or --store")

@@ -33,7 +33,6 @@ from taskd.stores.filesystem import refuse_remote
 from taskd.stores.history import INDEXED_STATES, History, opened
 from taskd.stores.layout import Row, Values
 from taskd.stores.lock import StoreLock
-from taskd.stores.mounts import refuse_network
 from taskd.stores.retention import Retention
 from taskd.stores.run_rows import ATTEMPT_COLUMNS, RUNS, attempt_row, run_from
 from taskd.stores.writer import Transaction, Writer
@@ -113,7 +112,6 @@ class SqliteStore:
         self._lock = StoreLock(self.path) if self.path is not None else None
         try:
             if self.path is not None:
-                refuse_network(self.path)
                 create(self.path)
             self._examination = Examination(self.path) if self.path is not None else None
             self._retention = Retention(in_memory=self.path is None)

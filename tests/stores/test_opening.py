@@ -18,9 +18,9 @@ from taskd.doctor.machine import OLDEST_SQLITE
 from taskd.errors import StoreLocked, StoreUnusable
 from taskd.stores import open_store, sqlite_path
 from taskd.stores.blocks import link
+from taskd.stores.filesystem import file_system, refuse_remote
 from taskd.stores.history import opened
 from taskd.stores.migrations import migrate
-from taskd.stores.mounts import kind_of, refuse_network
 from taskd.stores.rebuild import rebuild
 from taskd.stores.sqlite import SqliteStore
 from taskd.stores.verify import verify
@@ -428,27 +428,27 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 
 
 def mounted_as(kind: str, folder: Path) -> str:
-    """Return what proc(5) lists where the file system of `folder` is of another kind."""
-    device = folder.stat().st_dev
+    """Return what proc(5) lists where `folder` is a file system of another kind."""
+    place = str(folder).replace(" ", "\\040")
     return (
         "21 1 0:19 / /proc rw,nosuid - proc proc rw\n"
-        f"29 1 {os.major(device)}:{os.minor(device)} / /srv/a\\040name rw shared:1 master:2 "
-        f"- {kind} server:/jobs rw,vers=4.2\n"
+        f"29 1 0:44 / {place} rw shared:1 master:2 - {kind} server:/jobs rw,vers=4.2\n"
     )
 
 
-@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs"])
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "ceph", "fuse.sshfs"])
 def test_a_store_on_a_network_file_system_is_refused(tmp_path: Path, kind: str) -> None:
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(mounted_as(kind, tmp_path))
-    with pytest.raises(StoreUnusable, match=rf"network file system \({kind}\).*; put it on a disk"):
-        refuse_network(tmp_path / "taskd.db", mounts)
+    mounts, folder = tmp_path / "mountinfo", tmp_path / "a name"
+    mounts.write_text(mounted_as(kind, folder))
+    with pytest.raises(StoreUnusable, match=f"on {kind}, a network file system.*; give it a local"):
+        refuse_remote(folder / "taskd.db", mounts)
+    refuse_remote(tmp_path / "taskd.db", mounts)
 
 
 def test_a_store_elsewhere_is_not(tmp_path: Path) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(mounted_as("ext4", tmp_path))
-    refuse_network(tmp_path / "taskd.db", mounts)
-    refuse_network(tmp_path / "not there yet" / "taskd.db", mounts)
-    refuse_network(tmp_path / "taskd.db", tmp_path / "no such list")
-    assert kind_of(Path("/proc"), Path("/proc/self/mountinfo").read_text()) == "proc"
+    refuse_remote(tmp_path / "taskd.db", mounts)
+    refuse_remote(tmp_path / "not there yet" / "taskd.db", mounts)
+    refuse_remote(tmp_path / "taskd.db", tmp_path / "no such list")
+    assert file_system(Path("/proc")) == "proc"
