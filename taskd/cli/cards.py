@@ -116,8 +116,9 @@ def put_job(job: Document) -> None:
         [
             ("job", job["name"]),
             ("state", job["state"]),
+            ("enabled", "" if job.get("enabled", True) else "false"),
             ("problem", _text(job.get("problem"))),
-            ("paused for", _text(job.get("pause_reason"))),
+            ("reason", _text(job.get("pause_reason"))),
             ("until", when(job.get("paused_until"))),
             ("description", _text(job.get("description"))),
             ("tags", ", ".join(job.get("tags") or ())),

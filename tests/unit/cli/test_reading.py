@@ -184,18 +184,26 @@ def test_the_card_of_a_job_has_what_is_known_and_no_empty_line(taskd: Taskd, pee
     document = job_document(state="paused", pause_reason="audit", next_due_at=None, tags=["x", "y"])
     peer.answers_with("GET", "/v1/jobs/report", document)
     assert taskd("status", "report").out.splitlines() == [
-        "job         report",
-        "state       paused",
-        "paused for  audit",
-        "tags        x, y",
-        "call        app:build",
-        "schedule    every 10s",
-        "timezone    UTC",
-        "source      cli",
-        "running     0",
-        f"last run    {RUN_ID} FAILED {relative('2026-01-02T03:04:06Z')}, took 1.0s",
-        "counts      SUCCEEDED 3, FAILED 1",
+        "job       report",
+        "state     paused",
+        "reason    audit",
+        "tags      x, y",
+        "call      app:build",
+        "schedule  every 10s",
+        "timezone  UTC",
+        "source    cli",
+        "running   0",
+        f"last run  {RUN_ID} FAILED {relative('2026-01-02T03:04:06Z')}, took 1.0s",
+        "counts    SUCCEEDED 3, FAILED 1",
     ]
+
+
+def test_the_card_of_a_job_that_is_not_enabled_says_why_it_is_stopped(
+    taskd: Taskd, peer: Peer
+) -> None:
+    peer.answers_with("GET", "/v1/jobs/report", job_document(state="stopped", enabled=False))
+    lines = taskd("status", "report").out.splitlines()
+    assert lines[1:3] == ["state     stopped", "enabled   false"]
 
 
 def test_a_run_of_no_job_is_shown_as_a_task(taskd: Taskd, peer: Peer) -> None:
