@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(page for page in (ROOT / "man").iterdir() if re.fullmatch(r"\.\d", page.suffix))
 
 # Pages of others that ours refer to.
-FOREIGN = {"cron(8)", "crontab(5)", "curl(1)", "journalctl(1)", "systemctl(1)"}
+FOREIGN = {"cron(8)", "crontab(5)", "curl(1)", "journalctl(1)", "nice(1)", "systemctl(1)"}
 FOREIGN |= {"systemd.exec(5)", "systemd.service(5)", "systemd.socket(5)", "sqlite3(1)"}
 
 
