@@ -121,46 +121,46 @@ complete -c taskd -n '__taskd_verb add' -l carry -l no-carry -d 'Pass on the las
 complete -c taskd -n '__taskd_verb add' -l priority -d 'low, normal, high, critical, or -100..100.' -x
 complete -c taskd -n '__taskd_verb add' -l tags -l tag -d 'For people; may repeat.' -x
 complete -c taskd -n '__taskd_verb add' -l description -d 'For people.' -x
-complete -c taskd -n '__taskd_verb add' -l enabled -l no-enabled -d 'No: kept, but never due.'
+complete -c taskd -n '__taskd_verb add' -l enabled -l no-enabled -d 'No: never due, but can be triggered.'
 complete -c taskd -n '__taskd_verb add' -l executor -d 'thread, process, async, command' -x
 complete -c taskd -n '__taskd_verb add' -l shell -l no-shell -d 'Have a shell run --command.'
-complete -c taskd -n '__taskd_verb add' -l env -d 'A variable of its environment; may repeat.' -x
-complete -c taskd -n '__taskd_verb add' -l cwd -d 'Where it runs.' -r -F
-complete -c taskd -n '__taskd_verb add' -l nice -d '0..19: so much nicer its process is.' -x
+complete -c taskd -n '__taskd_verb add' -l env -d 'Set in its environment; may repeat.' -x
+complete -c taskd -n '__taskd_verb add' -l cwd -d 'The directory that it runs in.' -r -F
+complete -c taskd -n '__taskd_verb add' -l nice -d '0..19: yield so much to other processes.' -x
 complete -c taskd -n '__taskd_verb add' -l run-timeout -d 'How long an attempt may take.' -x
 complete -c taskd -n '__taskd_verb add' -l kill-grace -d 'How long it has to end when it is asked to.' -x
-complete -c taskd -n '__taskd_verb add' -l max-memory -d '512MiB: more kills its process.' -x
-complete -c taskd -n '__taskd_verb add' -l max-cpu-time -d 'More kills its process.' -x
+complete -c taskd -n '__taskd_verb add' -l max-memory -d '512MiB; its process cannot have more.' -x
+complete -c taskd -n '__taskd_verb add' -l max-cpu-time -d 'A process that uses more is killed.' -x
 complete -c taskd -n '__taskd_verb add' -l capture-output -l no-capture-output -d 'Keep what it prints, for taskd logs.'
-complete -c taskd -n '__taskd_verb add' -l output-limit -d '1MiB: so much of it is kept.' -x
+complete -c taskd -n '__taskd_verb add' -l output-limit -d 'How much of that is kept: 1MiB' -x
 complete -c taskd -n '__taskd_verb add' -l timezone -d Europe/Berlin -x
-complete -c taskd -n '__taskd_verb add' -l mode -d 'fixed-rate, fixed-delay' -x
-complete -c taskd -n '__taskd_verb add' -l on -d boot -x
-complete -c taskd -n '__taskd_verb add' -l dst-gap -d 'next, skip' -x
-complete -c taskd -n '__taskd_verb add' -l dst-overlap -d 'first, last, both' -x
-complete -c taskd -n '__taskd_verb add' -l day-match -d 'or, and' -x
+complete -c taskd -n '__taskd_verb add' -l mode -d 'fixed-rate, fixed-delay: --every from due time, or from the end' -x
+complete -c taskd -n '__taskd_verb add' -l on -d 'boot: at each start of the daemon' -x
+complete -c taskd -n '__taskd_verb add' -l dst-gap -d 'next, skip: times that the clocks skip' -x
+complete -c taskd -n '__taskd_verb add' -l dst-overlap -d 'first, last, both: times that they repeat' -x
+complete -c taskd -n '__taskd_verb add' -l day-match -d 'or, and: day of month, weekday' -x
 complete -c taskd -n '__taskd_verb add' -l jitter -d 'Start up to so much later.' -x
-complete -c taskd -n '__taskd_verb add' -l start-at -d 'Not due before it.' -x
-complete -c taskd -n '__taskd_verb add' -l end-at -d 'Not due from it on.' -x
-complete -c taskd -n '__taskd_verb add' -l max-runs -d 'Finished after so many.' -x
-complete -c taskd -n '__taskd_verb add' -l exclude -d 'Skip the days of it; may repeat.' -x
-complete -c taskd -n '__taskd_verb add' -l misfire-grace-time -d 'How late it may run; or inf.' -x
+complete -c taskd -n '__taskd_verb add' -l start-at -d 'Never due before then.' -x
+complete -c taskd -n '__taskd_verb add' -l end-at -d 'Never due then or later.' -x
+complete -c taskd -n '__taskd_verb add' -l max-runs -d 'The schedule is finished after so many.' -x
+complete -c taskd -n '__taskd_verb add' -l exclude -d 'Skip the days of that calendar; may repeat.' -x
+complete -c taskd -n '__taskd_verb add' -l misfire-grace-time -d 'How late it may still run; or inf' -x
 complete -c taskd -n '__taskd_verb add' -l catchup -d 'latest, all, skip: what runs of what was missed' -x
-complete -c taskd -n '__taskd_verb add' -l catchup-limit -d 'At most so many of all.' -x
-complete -c taskd -n '__taskd_verb add' -l overlap -d 'skip, buffer-one, buffer-all, cancel-other, ...' -x
+complete -c taskd -n '__taskd_verb add' -l catchup-limit -d 'How many --catchup all runs at most.' -x
+complete -c taskd -n '__taskd_verb add' -l overlap -d 'skip, buffer-one, buffer-all, cancel-other, terminate-other, allow' -x
 complete -c taskd -n '__taskd_verb add' -l max-instances -d 'How many run at once.' -x
 complete -c taskd -n '__taskd_verb add' -l unique-key -d 'Runs of one key are the same work: {region}.' -x
-complete -c taskd -n '__taskd_verb add' -l unique-scope -d 'pending, incomplete, period' -x
-complete -c taskd -n '__taskd_verb add' -l unique-period -d 'How long a run stands for its work.' -x
-complete -c taskd -n '__taskd_verb add' -l unique-on-conflict -d 'skip, replace, error' -x
+complete -c taskd -n '__taskd_verb add' -l unique-scope -d 'pending, incomplete, period: how long it is the same' -x
+complete -c taskd -n '__taskd_verb add' -l unique-period -d 'How long, with --unique-scope period.' -x
+complete -c taskd -n '__taskd_verb add' -l unique-on-conflict -d 'skip, replace, error: what becomes of a second' -x
 complete -c taskd -n '__taskd_verb add' -l retry-max-attempts -d 'Attempts in all; 1: no retries.' -x
-complete -c taskd -n '__taskd_verb add' -l retry-backoff -d 'fixed, linear, exponential' -x
+complete -c taskd -n '__taskd_verb add' -l retry-backoff -d 'fixed, linear, exponential: how delays grow' -x
 complete -c taskd -n '__taskd_verb add' -l retry-initial -d 'The first delay.' -x
 complete -c taskd -n '__taskd_verb add' -l retry-max-delay -d 'The longest delay.' -x
-complete -c taskd -n '__taskd_verb add' -l retry-jitter -d 'none, full, equal' -x
-complete -c taskd -n '__taskd_verb add' -l retry-max-elapsed -d 'No attempt starts later after the first.' -x
+complete -c taskd -n '__taskd_verb add' -l retry-jitter -d 'none, full, equal: how random delays are' -x
+complete -c taskd -n '__taskd_verb add' -l retry-max-elapsed -d 'No attempt starts so long after the first.' -x
 complete -c taskd -n '__taskd_verb add' -l retry-retry-on -l retry-on -d 'Retry these alone; may repeat.' -x
-complete -c taskd -n '__taskd_verb add' -l retry-give-up-on -l give-up-on -d 'Never these; may repeat.' -x
+complete -c taskd -n '__taskd_verb add' -l retry-give-up-on -l give-up-on -d 'Never retry these; may repeat.' -x
 complete -c taskd -n '__taskd_verb add' -l on-crash -d 'retry, fail: when the process died' -x
 complete -c taskd -n '__taskd_verb add' -l max-crashes -d 'Crashes after which a run is DEAD.' -x
 complete -c taskd -n '__taskd_verb add' -l pause-after-failures -d 'Pause after so many bad runs in a row.' -x
@@ -225,7 +225,7 @@ complete -c taskd -n '__taskd_verb dismiss' -l curl -d 'Print the request for cu
 complete -c taskd -n '__taskd_verb dismiss' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb dismiss' -a '(__taskd_live dismiss runs)'
 complete -c taskd -n '__taskd_verb run' -l socket -d 'Where to listen.' -r -F
-complete -c taskd -n '__taskd_verb run' -l store -d 'The store, before the file'"'"'s.' -x
+complete -c taskd -n '__taskd_verb run' -l store -d 'The store, in place of the file'"'"'s.' -x
 complete -c taskd -n '__taskd_verb run' -l json -d 'Log each line as JSON.'
 complete -c taskd -n '__taskd_verb run' -s h -l help -d 'Show help.'
 complete -c taskd -n '__taskd_verb run' -F

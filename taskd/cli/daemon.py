@@ -17,7 +17,7 @@ def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The jobs.toml to serve.")],
     socket: Annotated[Path | None, typer.Option(metavar="PATH", help="Where to listen.")] = None,
     store: Annotated[
-        str | None, typer.Option(metavar="URL", help="The store, before the file's.")
+        str | None, typer.Option(metavar="URL", help="The store, in place of the file's.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Log each line as JSON.")] = False,
 ) -> None:

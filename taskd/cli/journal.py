@@ -115,7 +115,7 @@ def verify(
 
 @app.command(epilog="Example: taskd backup taskd-$(date +%F).db")
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where there is nothing yet.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
     store: Store = None,
     json: Json = False,
 ) -> None:
