@@ -116,10 +116,9 @@ class Coroutines:
         coroutine = self._attempt(attempt, start)
         name = f"{start.run.job or start.call.target} {start.run.id}"
         attempt.task = attempt.loop.events.create_task(coroutine, name=name, context=context)
-        if attempt.context.cancel.is_set():  # it was interrupted before it was here
-            attempt.task.cancel()
 
     async def _attempt(self, attempt: _Attempt, start: Start) -> None:
+        attempt.has_begun = True
         end = await self._perform(start)
         leave_if_copied(attempt.context)
         with self._lock:
@@ -155,11 +154,13 @@ class _Attempt:
         self.context = context
         self.task: asyncio.Task[None] | None = None
         self.stack = ""
+        self.has_begun = False
         self.is_given_up = False
 
     def cancel(self) -> None:
         """Cancel it, on the loop."""
-        if self.task is not None:
+        # One that has not begun would end without a word; it refuses to begin: `refuse_stopped`.
+        if self.task is not None and self.has_begun:
             self.task.cancel()
 
     def look(self) -> str:

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 import pytest
 
 from taskd import current_run
+from taskd.core.execution import Execution, Executor
 from taskd.core.job import Call, JobName
 from taskd.core.messages import AttemptFinished
 from taskd.core.run import Origin, Outcome, Run, RunId, RunState
@@ -38,7 +39,7 @@ class Pool:
         self.inbox = Inbox(self.wakeup)
         self.threads = Executors(self.inbox, self.clock, objects=self.objects)
 
-    def start(self, function: Callable[[], object]) -> RunId:
+    def start(self, function: Callable[[], object], executor: Executor | None = None) -> RunId:
         run = Run(
             id=new_id(NOW),
             job=JobName("job"),
@@ -50,7 +51,7 @@ class Pool:
         )
         target = f"local:{run.id}"
         self.objects.calls[target] = LocalCall(function, (), {})
-        self.threads.start(Start(run, Call(target)))
+        self.threads.start(Start(run, Call(target), execution=Execution(executor=executor)))
         return run.id
 
     def end(self) -> AttemptFinished:
@@ -166,6 +167,26 @@ def test_an_async_def_that_gets_no_event_loop_fails_and_its_thread_goes_on(
     monkeypatch.undo()
     pool.start(give)
     assert pool.end().outcome is Outcome.SUCCEEDED
+
+
+def test_an_async_def_that_is_stopped_while_it_waits_for_the_event_loop_ends(pool: Pool) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        begun.set()
+        let_go.wait(SOON)
+
+    async def give() -> None:
+        raise AssertionError("it has begun")
+
+    pool.start(hold)
+    assert begun.wait(SOON)
+    waiting = pool.start(give, Executor.ASYNC)
+    pool.threads.interrupt(waiting)
+    let_go.set()
+    ends = {end.run: end for end in (pool.end(), pool.end())}
+    assert "before it began" in str(pool.objects.errors[waiting])
+    assert waiting in ends
 
 
 def test_close_lets_threads_end_after_what_they_do() -> None:
