@@ -174,7 +174,11 @@ class _Keeper:
         self._worker: WorkerHandle | None = None
         # Kept from attempt to attempt: one that rings late has the next look in vain.
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        threading.Thread(target=self._serve, name="taskd-process", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, name="taskd-process", daemon=True).start()
+        except RuntimeError:
+            os.close(self._bell)
+            raise
 
     def _serve(self) -> None:
         while (attempt := self._next()) is not None:

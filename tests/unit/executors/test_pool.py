@@ -51,6 +51,10 @@ def broken(reports):
 """
 
 
+def no_thread(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path / "state")
@@ -81,12 +85,23 @@ def test_outputs_are_deleted_also_where_the_machine_gives_no_thread(
     folder = outputs.path(run, 1).parent
     folder.mkdir(parents=True, exist_ok=True)
 
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
     bench.executors.forget([run])
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("executor", list(Executor))
+def test_where_the_machine_gives_no_thread_nothing_is_left_behind(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, executor: Executor
+) -> None:
+    call = Call.command("true") if executor is Executor.COMMAND else Call("os:getpid")
+    named = None if executor is Executor.COMMAND else executor
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            bench.start(call, executor=named)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.usefixtures("plugged")
