@@ -24,6 +24,14 @@ class Command(TyperCommand):
         arguments = [param for param in self.params if param.param_type_name == "argument"]
         return ["[OPTIONS]", *(argument.display_name_raw for argument in arguments)]  # type: ignore[attr-defined]
 
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Read the arguments; what is wrong with one is told without the validator's own words."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         """Write the arguments of which there is more to say than the usage does, and the flags."""
         arguments: list[tuple[str, str]] = []

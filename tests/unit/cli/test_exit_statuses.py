@@ -162,3 +162,11 @@ def test_a_time_that_no_calendar_has_is_a_usage_error(
     ended = taskd(*arguments)
     assert ended.status == 2
     assert "over 100 years" in ended.err
+
+
+def test_a_word_that_is_none_of_the_possible_ones_is_told_them(taskd: Taskd) -> None:
+    ended = taskd("logs", "feed", "--stream", "stdlog")
+    assert ended.status == 2
+    assert ended.err.strip().endswith(
+        "Invalid value for '--stream': 'stdlog' is not one of 'stdout', 'stderr', 'log'."
+    )
