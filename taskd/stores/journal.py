@@ -70,9 +70,10 @@ def apply(db: sqlite3.Connection, event: Event) -> None:
 
 
 def _apply_parts(db: sqlite3.Connection, event: Event) -> None:
-    # Where the journal tells the latest of a run follows from where it tells it.
+    # Where the journal tells the latest of a run follows from where it tells it. Earlier versions
+    # told of marks without a word of where the event before was.
     here = {"event": event.commit}
-    if event.run is not None and "run" not in event.data:
+    if "run" not in event.data and ("prev" in event.data or event.kind == "run.marked"):
         _update(db, "runs", here, (event.run,))
     for part, values in event.data.items():
         match part:
