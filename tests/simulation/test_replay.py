@@ -104,7 +104,8 @@ def tampered(events: list[Event], job: str) -> Iterator[tuple[str, list[Event]]]
             due_at = event.data["run"]["scheduled_at"]
             yield "moved run", with_part("run", scheduled_at=due_at + MINUTE_US)
             yield "asked for", with_part("run", origin="trigger")
-            if any(later.job == job for later in after):  # else nothing can tell
+            # Where only this run's own moves follow, nothing can tell.
+            if any(later.job == job and later.run != event.run for later in after):
                 yield "removed", [*before, *after]
         if "skip" in event.data:
             skip = event.data["skip"]
