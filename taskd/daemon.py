@@ -51,7 +51,7 @@ SWITCH_S: Final = 0.0005
 """How long a thread keeps the interpreter from others: a tenth of Python's default. A turn of the
 loop gives it up at each statement of SQLite. Beside 8 jobs that only compute, due runs start, and
 requests are answered, several times sooner; it costs those jobs about 5 % of their speed."""
-LAST_WORDS_S: Final = 2.0  # for `atexit` and for threads that jobs left behind
+LAST_WORDS_S: Final = 2.0  # for clients, for `atexit` and for threads that jobs left behind
 
 
 # -- what the main thread is told ---------------------------------------------------------------
@@ -122,12 +122,10 @@ def _run(
     try:
         place = socket or socket_candidates(os.environ, os.geteuid())[0]
         control = inherited or listen(place.absolute())
-        status = daemon.serve(control, owns_socket=inherited is None)
+        return daemon.serve(control, owns_socket=inherited is None)
     except (SocketUnusable, StoreError):
         daemon.scheduler.shutdown(grace=timedelta(0))
         raise
-    _leave_soon(status)
-    return status
 
 
 class Daemon:
@@ -185,6 +183,7 @@ class Daemon:
             self._take(self._news.get())
         if self._is_stopping:
             self.scheduler.join()
+            _leave_soon(0)
             discard(control, owns_socket=owns_socket)
             return 0
         self._files.start()
@@ -196,6 +195,7 @@ class Daemon:
         self._notifier.ready(summary)
         self._runlog.start(f"taskd {__version__} is ready: {summary}")
         status = self._take_news()
+        _leave_soon(status)
         server.close()
         return status
 
@@ -350,7 +350,10 @@ def _prepare_standard_descriptors() -> None:
 
 
 def _leave_soon(status: int) -> None:
-    """End the process by force if threads that jobs left behind keep the interpreter from it."""
+    """End the process by force if clients, or threads that jobs left behind, keep it from that.
+
+    All is on the disk by now, and the store is closed.
+    """
     leave = threading.Timer(LAST_WORDS_S, os._exit, [status])
     leave.daemon = True
     leave.start()
