@@ -325,11 +325,27 @@ class Daemon:
 
 
 def _watch_signals() -> SimpleQueue[News]:
-    """Return a queue that gets each signal from now on."""
+    """Return a queue that gets each signal from now on.
+
+    A handler in Python runs once the main thread comes back from C, and a signal that comes just as
+    it begins to wait for news, or to another thread, does not bring it back. So a thread reads what
+    the handler in C writes: `signal.set_wakeup_fd`.
+    """
     news: SimpleQueue[News] = SimpleQueue()
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    # The pipe is shared with what a job forks, and what is signalled there is not for us.
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-        # SimpleQueue.put is reentrant, so that a signal may come in the middle of another put.
-        signal.signal(number, lambda number, _: news.put(Signalled(number)))
+        signal.signal(number, lambda *_: None)
+
+    def read() -> None:
+        while numbers := os.read(told, 64):
+            for number in numbers:
+                news.put(Signalled(number))
+
+    threading.Thread(target=read, name="taskd-signals", daemon=True).start()
     return news
 
 

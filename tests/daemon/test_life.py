@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -32,6 +33,16 @@ def test_it_ends_cleanly_when_told_and_takes_its_socket_along(live: Live) -> Non
     live.start(PING)
     assert live.end(signal.SIGINT) == 0
     assert not live.socket.exists()
+
+
+def test_a_signal_is_taken_whichever_thread_the_kernel_gives_it_to(live: Live) -> None:
+    live.start(PING)
+    assert live.process is not None
+    threads = sorted(int(task.name) for task in Path(f"/proc/{live.process.pid}/task").iterdir())
+    assert threads[0] == live.process.pid
+    libc = ctypes.CDLL(None)
+    assert libc.tgkill(live.process.pid, threads[-1], signal.SIGTERM) == 0
+    assert live.process.wait(20) == 0
 
 
 def test_a_shutdown_waits_for_what_runs(live: Live) -> None:
