@@ -47,6 +47,7 @@ READERS: Final = 8
 WRITERS: Final = 16
 IMPORTERS: Final = 4
 RELOADERS: Final = 4
+TURNS: Final = 8  # asyncio makes a connection in three turns of its loop, and loses one in two
 LONGEST_KEY: Final = 255  # characters of an Idempotency-Key
 LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
 
@@ -214,8 +215,12 @@ class Server:
         )
 
     async def _end(self) -> None:
+        # Closed while it makes connections of what it has accepted, asyncio would leave those open.
+        self._events.remove_reader(self._control)
+        await _settled()
         self._served.close()
         await self._runner.cleanup()
+        await _settled()
 
     def _handler(
         self, function: ApiFunction, pool: ThreadPoolExecutor, status: HTTPStatus
@@ -265,6 +270,12 @@ class Server:
 
     async def _read_run(self, ask: api.Ask) -> Document:
         return await self._events.run_in_executor(self._readers, api.run, self._host, ask)
+
+
+async def _settled() -> None:
+    """Let asyncio make, or lose, a connection: each takes it a few turns of its loop."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 async def _read(request: web.Request, timeout_s: float) -> api.Ask:
