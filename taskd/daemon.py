@@ -93,8 +93,8 @@ def run(
     be an object. 0: shut down as asked; 1: the store
     or the socket cannot be had; 78: the file has problems. The process must end then.
     """
+    _prepare_standard_descriptors()  # first, or what is opened takes their place
     news = _watch_signals()
-    _prepare_standard_descriptors()
     sys.setswitchinterval(SWITCH_S)
     runlog = Runlog(is_journal=is_journal(os.environ, STDERR), as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
