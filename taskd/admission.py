@@ -19,6 +19,7 @@ from taskd.answers import problem
 
 MOST: Final = 512
 BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails, or waits
+TURNS: Final = 8  # asyncio makes a connection in three turns of its loop, and loses one in two
 AT_ONCE: Final = 16  # asyncio takes so many before it looks at any: each has a descriptor by then
 
 
@@ -45,6 +46,12 @@ def most_connections() -> int:
     """Return how many connections are kept at a time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
+
+
+async def settled() -> None:
+    """Let asyncio make, or lose, a connection: each takes it a few turns of its loop."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 class Connection(web.RequestHandler):

@@ -26,7 +26,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from taskd import api
-from taskd.admission import BACKLOG, Connection, serve
+from taskd.admission import BACKLOG, Connection, serve, settled
 from taskd.answers import Refused, problem, refusal, respond
 from taskd.core.messages import Key
 from taskd.core.run import RunState
@@ -47,7 +47,6 @@ READERS: Final = 8
 WRITERS: Final = 16
 IMPORTERS: Final = 4
 RELOADERS: Final = 4
-TURNS: Final = 8  # asyncio makes a connection in three turns of its loop, and loses one in two
 LONGEST_KEY: Final = 255  # characters of an Idempotency-Key
 LONGEST_PATH: Final = 107  # bytes: unix(7), sun_path less its closing NUL
 
@@ -217,10 +216,10 @@ class Server:
     async def _end(self) -> None:
         # Closed while it makes connections of what it has accepted, asyncio would leave those open.
         self._events.remove_reader(self._control)
-        await _settled()
+        await settled()
         self._served.close()
         await self._runner.cleanup()
-        await _settled()
+        await settled()
 
     def _handler(
         self, function: ApiFunction, pool: ThreadPoolExecutor, status: HTTPStatus
@@ -270,12 +269,6 @@ class Server:
 
     async def _read_run(self, ask: api.Ask) -> Document:
         return await self._events.run_in_executor(self._readers, api.run, self._host, ask)
-
-
-async def _settled() -> None:
-    """Let asyncio make, or lose, a connection: each takes it a few turns of its loop."""
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
 
 
 async def _read(request: web.Request, timeout_s: float) -> api.Ask:
