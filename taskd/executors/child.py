@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import signal
 import subprocess
 import threading
@@ -116,6 +117,18 @@ class Child:
         with self._lock, suppress(ProcessLookupError):
             if not self._is_reaped:
                 os.kill(self.pid, number)
+
+    def signal_thread(self, thread: int, number: int) -> None:
+        """Send a signal to one thread of the leader, if it has that."""
+        with self._lock:
+            if not self._is_reaped:
+                groups.kill_thread(self.pid, thread, number)
+
+    def has_ended(self) -> bool:
+        """Return whether the leader is gone."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def reap(self) -> Usage:
         """Wait for the end of the leader, kill what it left in its group, and return how it ended.

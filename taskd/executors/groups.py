@@ -7,6 +7,7 @@ one finds the notes and does, before it claims anything.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from contextlib import suppress
@@ -18,6 +19,8 @@ MARK: Final = "TASKD_GROUP"
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 STARTED: Final = 19
 """The field of /proc/PID/stat, counted behind the name, with the start in ticks since the boot."""
+
+_tgkill = getattr(ctypes.CDLL(None), "tgkill", None)  # glibc has it since 2.30, musl has not
 
 
 def started_ticks(pid: int) -> int | None:
@@ -33,6 +36,15 @@ def kill(group: int, number: int) -> None:
     """Send a signal to all of a group, if there is any of it."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def kill_thread(process: int, thread: int, number: int) -> None:
+    """Send a signal to one thread of a process, if there is such a one."""
+    if _tgkill is not None:
+        _tgkill(process, thread, number)
+    else:
+        with suppress(ProcessLookupError):
+            os.kill(thread, number)  # Linux then prefers that thread of the process
 
 
 def end(folder: Path | None, group: int) -> None:

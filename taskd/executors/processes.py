@@ -227,7 +227,9 @@ class _Keeper:
         """Return a worker that lives and has the code of now."""
         worker, generation = self._worker, self._processes.generation
         is_old = worker is not None and (
-            worker.generation != generation or worker.attempts >= ATTEMPTS or worker.has_ended()
+            worker.generation != generation
+            or worker.attempts >= ATTEMPTS
+            or worker.child.has_ended()
         )
         if worker is None or is_old:
             self._let_go()

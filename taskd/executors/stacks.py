@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import sys
+import threading
 import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-OURS: Final = str(Path(__file__).parent)
+HERE: Final = Path(__file__).parent
+OURS: Final = f"{HERE}/"
+CALLERS: Final = {str(HERE / "call.py"), str(HERE / "coroutines.py")}
+"""What calls all that is not ours."""
+BEGINNINGS: Final = {threading.__file__, "<string>"}
+"""The outermost frames of a thread, and of a worker's main thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """What a thread of another process told of its stack, in faulthandler's words."""
+
+    thread: int
+    is_main: bool
+    text: str
 
 
 def stack_of_thread(thread: int) -> str:
     """Return the stack of a thread from the callable on, empty where there is none."""
     frame = sys._current_frames().get(thread)
     return "" if frame is None else stack_of_frame(frame)
+
+
+def stack_of_frame(frame: FrameType) -> str:
+    """Return the callable's frames of a stack, the latest call last."""
+    frames = traceback.extract_stack(frame)
+    return "".join(traceback.format_list(frames[_theirs([one.filename for one in frames])]))
 
 
 def stack_of_coroutine(coroutine: object) -> str:
@@ -27,29 +50,34 @@ def stack_of_coroutine(coroutine: object) -> str:
     return "".join(traceback.format_list(theirs))
 
 
-def theirs_of(dump: str) -> str:
-    """Return what faulthandler wrote of all threads without those and the frames that are ours."""
-    threads = (_theirs_of_thread(block.strip("\n")) for block in dump.split("\n\n"))
-    return "\n\n".join(filter(None, threads)) + "\n"
+def stack_of_dumps(dumps: Iterable[Dump]) -> str:
+    """Return where threads were, without those and the frames that are ours."""
+    stacks = []
+    for dump in dumps:
+        _, *calls = dump.text.strip("\n").split("\n")
+        calls.reverse()  # the latest is told first
+        theirs = calls[_theirs([_filename(call) for call in calls])]
+        if theirs:
+            who = "Main thread" if dump.is_main else f"Thread {dump.thread}"
+            stacks.append("\n".join([f"{who} (most recent call first):", *reversed(theirs)]) + "\n")
+    return "\n".join(stacks)
 
 
-def _theirs_of_thread(block: str) -> str:
-    head, *frames = block.split("\n")
-    ours = [place for place, frame in enumerate(frames) if OURS in frame]
-    if not ours:
-        return block
-    if "_bootstrap" in frames[-1]:  # a thread that we began
-        return ""
-    # The latest call comes first; before that of the callable by us it may wait in current_run.
-    begin = next(place for place in range(len(frames) + 1) if place not in ours)
-    end = next((place for place in ours if place > begin), len(frames))
-    return "\n".join([head, *frames[begin:end]])
+def _theirs(files: Sequence[str]) -> slice:
+    """Return which frames of a stack, whose files are given from the outermost on, are not ours.
+
+    Those that our caller called, up to what they call of ours themselves: the wait for an answer to
+    `current_run`, say, or our handler of a signal that came just then.
+    """
+    callers = [place for place, file in enumerate(files) if file in CALLERS]
+    if callers:
+        begin = callers[-1] + 1
+    else:
+        begin = next((n for n, file in enumerate(files) if file not in BEGINNINGS), 0)
+    ends = (n for n, file in enumerate(files) if n >= begin and file.startswith(OURS))
+    return slice(begin, next(ends, len(files)))
 
 
-def stack_of_frame(frame: FrameType) -> str:
-    """Return the frames behind the last of the executors' own, which called the callable."""
-    frames = traceback.extract_stack(frame)
-    while frames and frames[-1].filename.startswith(OURS):  # it waits in current_run, say
-        frames.pop()
-    ours = [place for place, one in enumerate(frames) if one.filename.startswith(OURS)]
-    return "".join(traceback.format_list(frames[ours[-1] + 1 if ours else 0 :]))
+def _filename(call: str) -> str:
+    """Return the file in a line of faulthandler's, which has it in quotes."""
+    return call.partition('"')[2].partition('"')[0]

@@ -36,7 +36,7 @@ from taskd.executors.segments import Stream
 from taskd.executors.surroundings import Meter, Surroundings
 
 STACKS_SIGNAL: Final = signal.SIGRTMIN + 7
-"""Has the stacks of all threads written out, whatever they do; no other program asks for it."""
+"""Has a thread write its stack, whatever it does; no other program asks for it."""
 NEWS_SIGNAL: Final = signal.SIGRTMIN + 8
 """Has the worker read what the daemon says while an attempt is under way."""
 PROGRESS_PAUSE_S: Final = 0.1  # at most so often is progress told
@@ -46,7 +46,7 @@ def main(connection: int, stacks: int, printed: int) -> None:
     """Serve until the daemon closes the connection or is gone."""
     for descriptor in (connection, stacks, printed):
         os.set_inheritable(descriptor, False)
-    faulthandler.register(STACKS_SIGNAL, file=stacks, all_threads=True)
+    faulthandler.register(STACKS_SIGNAL, file=stacks, all_threads=False)
     faulthandler.enable()
     pen = Pen(printed)
     logging.basicConfig(level=logging.INFO, handlers=[LogHandler(pen)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -14,14 +13,14 @@ from typing import Final
 
 from taskd.core.run import Usage
 from taskd.executors.child import Nursery, Plan, drain, pipes
+from taskd.executors.dumps import dumps_of
 from taskd.executors.frames import Frame, Reader, encode
 from taskd.executors.groups import BOOT, MARK
 from taskd.executors.records import Records
 from taskd.executors.segments import Stream
-from taskd.executors.stacks import theirs_of
-from taskd.executors.worker import NEWS_SIGNAL, STACKS_SIGNAL
+from taskd.executors.stacks import stack_of_dumps
+from taskd.executors.worker import NEWS_SIGNAL
 
-STACKS_MS: Final = 200  # for the stacks of a worker that is to be killed
 CODE: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[4])['sys_path']; "
     "from taskd.executors.worker import boot; boot()"
@@ -80,12 +79,6 @@ class WorkerHandle:
         self.is_ready = True
         self.child.signal_leader(NEWS_SIGNAL)
 
-    def has_ended(self) -> bool:
-        """Return whether the process is gone."""
-        poll = select.poll()
-        poll.register(self.child.pidfd, select.POLLIN)
-        return bool(poll.poll(0))
-
     def printed_so_far(self, ready: Collection[int]) -> Iterator[tuple[Stream, bytes]]:
         """Yield what was printed by now, and not taken yet, by stream; `ready` pipes hold some.
 
@@ -98,17 +91,8 @@ class WorkerHandle:
                 yield stream, data
 
     def take_stack(self) -> str:
-        """Have the worker tell where it is, within `STACKS_MS`."""
-        if not self.is_ready:
-            return ""
-        self.child.signal_leader(STACKS_SIGNAL)
-        poll, told = select.poll(), b""
-        poll.register(self.stacks, select.POLLIN)
-        while poll.poll(STACKS_MS if not told else STACKS_MS // 10) and (
-            data := drain(self.stacks)
-        ):
-            told += data
-        return theirs_of(told.decode(errors="backslashreplace")) if told else ""
+        """Have the worker tell where each of its threads is."""
+        return stack_of_dumps(dumps_of(self.child, self.stacks)) if self.is_ready else ""
 
     def end(self) -> Usage:
         """Kill the whole group and return how the worker ended."""

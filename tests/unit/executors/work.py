@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import logging
 import os
 import signal
@@ -111,6 +112,39 @@ def hang(ready: str, release: str) -> str:
 async def ahang(ready: str, release: str) -> str:
     """Block the loop."""
     return hang(ready, release)
+
+
+def listen(ready: str, heard: str) -> None:
+    """Have the worker busy for ever with what the daemon says while this is called."""
+
+    def loads(_: object) -> NoReturn:
+        Path(heard).touch()
+        while True:
+            time.sleep(0.005)
+
+    json.loads = loads  # type: ignore[assignment]
+    spin(ready)
+
+
+def crowd(ready: str) -> None:
+    """Have many threads that call and return all the time."""
+    for _ in range(20):
+        threading.Thread(target=descend, daemon=True).start()
+    Path(ready).touch()
+    while True:
+        time.sleep(0.005)
+
+
+def descend() -> None:
+    while True:
+        dive(60)
+
+
+def dive(depth: int) -> None:
+    if depth:
+        dive(depth - 1)
+    else:
+        time.sleep(0.001)
 
 
 def speak(count: int, word: str) -> None:
