@@ -9,37 +9,55 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, cast
-
-from aiohttp import web
+from typing import Final, cast
 
 from taskd.answers import problem
+from taskd.exchange import Begin, Exchange
 
 MOST: Final = 512
 BACKLOG: Final = 1024  # connections that wait to be taken; beyond it connect(2) fails, or waits
 TURNS: Final = 8  # asyncio makes a connection in three turns of its loop, and loses one in two
 AT_ONCE: Final = 16  # asyncio takes so many before it looks at any: each has a descriptor by then
+PIECE: Final = 64 * 1024  # bytes that are received at once
+LAST_ANSWERS_S: Final = 1.0  # for requests under way when the server closes
 
 
-async def serve(
-    runner: web.AppRunner, control: socket.socket, options: Mapping[str, Any]
-) -> asyncio.Server:
-    """Serve `runner` on a listening socket; `options` are those of `web.RequestHandler`."""
-    server = runner.server
-    assert server is not None  # it was set up
-    loop = asyncio.get_running_loop()
-    most = most_connections()
+class Gate:
+    """The open connections of a server on the listening socket `control`."""
 
-    def admit() -> asyncio.Protocol:
-        if len(server.connections) >= most:
-            return _Refusal(f"{most} connections are open; close some, or try again")
-        return Connection(server, loop=loop, **options)
+    def __init__(self, control: socket.socket, begin: Begin, *, patience_s: float) -> None:
+        self._control = control
+        self._begin = begin
+        self._patience_s = patience_s
+        self._buffer = memoryview(bytearray(PIECE))
+        self._everybody: set[Exchange] = set()
+        self._most = most_connections()
 
-    served = await loop.create_server(admit, sock=control, backlog=AT_ONCE)
-    control.listen(BACKLOG)
-    return served
+    async def open(self) -> None:
+        """Begin to take connections."""
+        loop = asyncio.get_running_loop()
+        self._served = await loop.create_server(self._admit, sock=self._control, backlog=AT_ONCE)
+        self._control.listen(BACKLOG)
+
+    async def close(self) -> None:
+        """Take no more of them, answer what was asked, and hang up on all."""
+        loop = asyncio.get_running_loop()
+        # Closed while it makes connections of what it has accepted, asyncio would leave those open.
+        loop.remove_reader(self._control)
+        await _settled()
+        self._served.close()
+        ends = [exchange.leave() for exchange in self._everybody]
+        if ends:
+            await asyncio.wait(ends, timeout=LAST_ANSWERS_S)
+        for exchange in self._everybody:
+            exchange.break_off()
+        await _settled()
+
+    def _admit(self) -> asyncio.BaseProtocol:
+        if len(self._everybody) >= self._most:
+            return _Refusal(f"{self._most} connections are open; close some, or try again")
+        return Exchange(self._begin, self._everybody, self._buffer, self._patience_s)
 
 
 def most_connections() -> int:
@@ -48,51 +66,10 @@ def most_connections() -> int:
     return MOST if soft == resource.RLIM_INFINITY else min(MOST, soft // 2)
 
 
-async def settled() -> None:
+async def _settled() -> None:
     """Let asyncio make, or lose, a connection: each takes it a few turns of its loop."""
     for _ in range(TURNS):
         await asyncio.sleep(0)
-
-
-class Connection(web.RequestHandler):
-    """A connection that refuses what is not HTTP as everything is refused: with a problem.
-
-    Until its first request has come, it is closed after the time for which it is kept between two:
-    aiohttp before 3.14 sets no limit to that.
-    """
-
-    __slots__ = ("_deadline",)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(self.keepalive_timeout, self.force_close)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Wait no more."""
-        self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def has_asked(self) -> None:
-        """Take note that a request has come."""
-        self._deadline.cancel()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Return the answer to what cannot be read; the connection is closed after it."""
-        plain = super().handle_error(request, status, exc, message)
-        if status != HTTPStatus.BAD_REQUEST:
-            return plain
-        why = (message or "it cannot be read").partition("\n")[0].rstrip(":")
-        refusal = problem(HTTPStatus.BAD_REQUEST, "malformed", f"not HTTP/1.1: {why}")
-        refusal.force_close()
-        return refusal
 
 
 class _Refusal(asyncio.Protocol):
@@ -102,14 +79,7 @@ class _Refusal(asyncio.Protocol):
         self._why = why
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        document = cast("bytes", problem(status, "too_many_connections", self._why).body)
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-            "Content-Type: application/problem+json\r\n"
-            f"Content-Length: {len(document)}\r\n"
-            "Connection: close\r\n\r\n"
-        )
+        refusal = problem(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_connections", self._why)
         sink = cast("asyncio.Transport", transport)
-        sink.write(head.encode() + document)
+        sink.write(refusal.written(is_last=True))
         sink.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
-
-from aiohttp import web
+from typing import Final
 
 from taskd.config.entry import InvalidEntry
 from taskd.config.report import problem_json
@@ -34,14 +35,42 @@ class Refused(TaskdError):
         super().__init__(detail)
 
 
-def respond(answer: object, status: HTTPStatus) -> web.Response:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, whole; `fields` are more of its head, by name."""
+
+    status: HTTPStatus
+    body: bytes
+    kind: str = "application/json"
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def written(self, *, is_last: bool, has_body: bool = True) -> bytes:
+        """Return it as HTTP/1.1 writes it; the connection is closed after the last one."""
+        fields = {"Content-Type": self.kind, "Content-Length": str(len(self.body)), **self.fields}
+        begun = head(self.status, fields, is_last=is_last)
+        return begun + self.body if has_body else begun
+
+
+def head(status: HTTPStatus, fields: Mapping[str, str], *, is_last: bool) -> bytes:
+    """Return the head of an answer as HTTP/1.1 writes it."""
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    if is_last:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "\r\n"]).encode("ascii")
+
+
+def encoded(document: object) -> bytes:
     """Return a document as JSON; an error in it is told as its problem document."""
-    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"), default=_problem_of)
-    body = text.encode("utf-8", "backslashreplace")
-    return web.Response(status=status, body=body, content_type="application/json")
+    return _JSON.encode(document).encode("utf-8", "backslashreplace")
 
 
-def refusal(error: TaskdError) -> web.Response:
+def respond(document: object, status: HTTPStatus) -> Answer:
+    """Return the answer with a document."""
+    return Answer(status, encoded(document))
+
+
+def refusal(error: TaskdError) -> Answer:
     """Return the answer to a request that ended in an error."""
     return problem(*_meaning(error))
 
@@ -91,13 +120,10 @@ def _meaning(error: TaskdError) -> tuple[HTTPStatus, str, str, Document]:
     return status, code, str(error), more
 
 
-def problem(
-    status: HTTPStatus, code: str, detail: str, more: Document | None = None
-) -> web.Response:
+def problem(status: HTTPStatus, code: str, detail: str, more: Document | None = None) -> Answer:
     """Return an answer with a problem document."""
-    response = respond(_problem_document(status, code, detail, more or {}), status)
-    response.content_type = "application/problem+json"
-    return response
+    body = encoded(_problem_document(status, code, detail, more or {}))
+    return Answer(status, body, kind="application/problem+json")
 
 
 def _problem_document(status: HTTPStatus, code: str, detail: str, more: Document) -> Document:
@@ -110,3 +136,8 @@ def _problem_document(status: HTTPStatus, code: str, detail: str, more: Document
         "detail": detail,
     }
     return document | more
+
+
+_JSON: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=_problem_of, check_circular=False
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -78,7 +78,7 @@ class Inbox:
         self._wakeup = wakeup
         self._messages: deque[Message] = deque()
         self._tickets = count(1)
-        self._answers: dict[Ticket, Future[object]] = {}
+        self._answers: dict[Ticket, Future[object] | _Gathering] = {}
         self._watches: dict[str, list[Future[Run]]] = {}
         self._follows: list[Follow] = []
         self._is_closed = False
@@ -96,18 +96,26 @@ class Inbox:
 
         The future raises what the engine refused with, Stopped, or StoreUnavailable.
         """
-        return self.ask_all([request])[0]
+        answer = Future[object]()
+        self._put([request], answer)
+        self._rouse()
+        return answer
 
-    def ask_all(self, requests: Iterable[AnyRequest]) -> list[Future[object]]:
-        """Put several requests into the inbox, for one turn; each is answered as by `ask`."""
-        answers: list[Future[object]] = []
+    def ask_all(self, requests: Sequence[AnyRequest]) -> Future[tuple[Reply, ...]]:
+        """Put several requests into the inbox, for one turn; there is at least one.
+
+        The future gets all of their replies, in the same order.
+        """
+        gathering = _Gathering(len(requests))
+        self._put(requests, gathering)
+        self._rouse()
+        return gathering.answer
+
+    def _put(self, requests: Sequence[AnyRequest], answer: Future[object] | _Gathering) -> None:
         for request in requests:
             ticket = Ticket(next(self._tickets))
-            answer = self._answers[ticket] = Future[object]()
-            answers.append(answer)
+            self._answers[ticket] = answer
             self._messages.append(replace(request, ticket=ticket))
-        self._rouse()
-        return answers
 
     def query(self, read: Callable[[], object]) -> Future[object]:
         """Have `read` called on the loop's thread, after the commit of what was posted before."""
@@ -151,13 +159,10 @@ class Inbox:
     def reply(self, reply: Reply) -> None:
         """Answer a request; nobody may be waiting."""
         answer = self._answers.pop(reply.ticket, None)
-        if answer is None or not answer.set_running_or_notify_cancel():
+        if answer is None or answer.cancelled():
             return
         crash_point("reply.before")
-        if reply.error is not None:
-            answer.set_exception(reply.error)
-        else:
-            answer.set_result(reply.value)
+        _settle(answer, reply)
         crash_point("reply.after")
 
     def keep_watch(self, watch: Watch) -> None:
@@ -199,18 +204,53 @@ class Inbox:
             self._refuse_all()
 
     def _refuse_all(self) -> None:
+        refusal = Stopped("taskd has shut down")
         waiting: list[Future[object] | Future[Run] | Future[int]] = []
         messages = _until_empty(self._messages.popleft)
         waiting.extend(
             item.answer for item in messages if isinstance(item, Query | Watch | Follow | Sweep)
         )
-        waiting.extend(answer for _, answer in _until_empty(self._answers.popitem))
         for _, answers in _until_empty(self._watches.popitem):
             waiting.extend(answers)
         waiting.extend(follow.answer for follow in _until_empty(self._follows.pop))
         for answer in waiting:
             if answer.set_running_or_notify_cancel():
-                answer.set_exception(Stopped("taskd has shut down"))
+                answer.set_exception(refusal)
+        for ticket, asked in _until_empty(self._answers.popitem):
+            _settle(asked, Reply(ticket, error=refusal))
+
+
+class _Gathering:
+    """The replies to several requests, until all of them are there."""
+
+    def __init__(self, size: int) -> None:
+        self.answer = Future[tuple[Reply, ...]]()
+        self._size = size
+        self._replies: list[Reply] = []
+        self._taken = count(1)  # its `next` is one step under the interpreter's lock
+
+    def cancelled(self) -> bool:
+        """Whether nobody waits for them any more."""
+        return self.answer.cancelled()
+
+    def take(self, reply: Reply) -> None:
+        """Take one; any thread may, when the inbox is closed."""
+        self._replies.append(reply)
+        if next(self._taken) == self._size and self.answer.set_running_or_notify_cancel():
+            # They were asked for in the order of their tickets.
+            self.answer.set_result(tuple(sorted(self._replies, key=lambda reply: reply.ticket)))
+
+
+def _settle(answer: Future[object] | _Gathering, reply: Reply) -> None:
+    """Answer who waits; nobody may be."""
+    if isinstance(answer, _Gathering):
+        answer.take(reply)
+    elif not answer.set_running_or_notify_cancel():
+        return
+    elif reply.error is not None:
+        answer.set_exception(reply.error)
+    else:
+        answer.set_result(reply.value)
 
 
 def _until_empty(pop: Callable[[], T]) -> Iterator[T]:

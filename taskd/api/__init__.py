@@ -1,6 +1,6 @@
 """The API: one function for each request, for the socket, the command line and the web alike."""
 
-from taskd.api.asking import Ask, Host, recognized
+from taskd.api.asking import Ask, Asked, Host, recognized
 from taskd.api.daemon import prune, reload, shutdown
 from taskd.api.defining import (
     add,
@@ -10,8 +10,6 @@ from taskd.api.defining import (
     resume_all,
     resume_job,
     stop_job,
-    trigger,
-    trigger_many,
 )
 from taskd.api.exporting import export
 from taskd.api.journal import EventsAsked, events_asked, page_of_events
@@ -32,12 +30,16 @@ from taskd.api.reading import (
 )
 from taskd.api.rerunning import dismiss, retry, stop_run
 from taskd.api.top import top
+from taskd.api.triggering import ask_for_run, ask_for_runs, trigger, trigger_many
 
 __all__ = [
     "Ask",
+    "Asked",
     "EventsAsked",
     "Host",
     "add",
+    "ask_for_run",
+    "ask_for_runs",
     "dead",
     "dismiss",
     "events_asked",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,8 @@ from taskd.core.duration import parse_duration
 from taskd.core.job import Job
 from taskd.core.messages import AnyRequest, Key
 from taskd.core.record import JobRecord
-from taskd.errors import UnknownTask
+from taskd.core.turn import Reply
+from taskd.errors import TaskdError, UnknownTask
 from taskd.scheduler import Scheduler
 from taskd.stores.history import History
 from taskd.views import Document
@@ -96,19 +97,39 @@ def recognized(host: Host, ask: Ask) -> Ask:
 
 def do(host: Host, ask: Ask, request: AnyRequest) -> object:
     """Have the engine do what is asked, and return its reply, which is committed."""
-    asked = replace(request, actor=ask.actor, key=ask.key)
-    return outcome(host, host.scheduler.inbox.ask(asked))
-
-
-def outcome(host: Host, answer: Future[object]) -> object:
-    """Return the reply that the engine gives. A name that is not there comes with the nearest."""
     try:
-        return answer.result()
+        return host.scheduler.inbox.ask(replace(request, actor=ask.actor, key=ask.key)).result()
     except UnknownTask as unknown:
-        if unknown.kind != "job":
-            raise
-        name = unknown.name
-        raise host.scheduler.read(lambda history: unknown_job(history, name)) from None
+        raise meant(host, unknown) from None
+
+
+def meant(host: Host, refusal: TaskdError) -> TaskdError:
+    """Return a refusal as it is told. A name that is not there comes with the nearest."""
+    if not isinstance(refusal, UnknownTask) or refusal.kind != "job":
+        return refusal
+    name = refusal.name
+    return host.scheduler.read(lambda history: unknown_job(history, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the engine was asked and has not answered yet: who asks need not wait in a thread.
+
+    `view` tells what was done, or refused, in the order in which it was asked.
+    """
+
+    replies: Future[tuple[Reply, ...]]
+    view: Callable[[Sequence[object]], object]
+
+    @property
+    def is_granted(self) -> bool:
+        """Whether all of it was done: then `answer`, once it is there, reads nothing."""
+        return not any(reply.error for reply in self.replies.result())
+
+    def answer(self, host: Host) -> object:
+        """Wait for the replies, and return the answer."""
+        replies = self.replies.result()
+        return self.view([meant(host, one.error) if one.error else one.value for one in replies])
 
 
 # -- what is asked for, read ---------------------------------------------------------------------

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from dataclasses import replace
-from typing import Annotated, Any, Final, cast
-
-from pydantic import AfterValidator, Field
+from typing import cast
 
 from taskd.api.asking import (
     Ask,
-    Body,
     Host,
     ReasonBody,
     StopBody,
     do,
     invalid,
     moment,
-    outcome,
     parse,
 )
 from taskd.api.reading import job as job_now
 from taskd.config.entry import InvalidEntry, job_from_entry
 from taskd.config.probe import probe
 from taskd.config.shape import Flaw
-from taskd.config.values import json_value
 from taskd.core.job import Job, JobName, Source
-from taskd.core.messages import Added, JobRemoved, JobStopped, Paused, Resumed, Triggered
+from taskd.core.messages import Added, JobRemoved, JobStopped, Paused, Resumed
 from taskd.core.record import JobRecord
 from taskd.core.run import Run
-from taskd.errors import TaskdError
-from taskd.views import Document, job_state, job_view, rfc3339, run_view
-
-MOST_TRIGGERED: Final = 1000
-"""Runs that one request asks for: a commit of more would hold up those that are due."""
+from taskd.views import job_state, job_view, rfc3339
 
 
 def add(host: Host, ask: Ask) -> object:
@@ -113,36 +102,6 @@ def resume_all(host: Host, ask: Ask) -> object:
     return {"jobs": _names(do(host, ask, Resumed(None, parse(ReasonBody, ask.body).reason)))}
 
 
-def trigger(host: Host, ask: Ask) -> object:
-    """Run a job once, now."""
-    body = parse(_TriggerBody, ask.body)
-    return {"run": run_view(cast("Run", do(host, ask, _triggered(JobName(ask.name), body))))}
-
-
-def trigger_many(host: Host, ask: Ask) -> object:
-    """Run jobs once, now, in one commit: each is taken or refused by itself, in its own place."""
-    body = parse(_TriggersBody, ask.body)
-    requests = [
-        replace(
-            _triggered(JobName(one.job), one), actor=ask.actor, key=ask.key and ask.key.part(number)
-        )
-        for number, one in enumerate(body.runs)
-    ]
-    answers = host.scheduler.inbox.ask_all(requests)
-    return {"runs": [_run_or_refusal(host, answer) for answer in answers]}
-
-
-def _triggered(job: JobName, body: _TriggerBody) -> Triggered:
-    return Triggered(job, None if body.args is None else tuple(body.args), body.kwargs)
-
-
-def _run_or_refusal(host: Host, answer: Future[object]) -> Document | TaskdError:
-    try:
-        return run_view(cast("Run", outcome(host, answer)))
-    except TaskdError as refusal:
-        return refusal
-
-
 def _pause(host: Host, ask: Ask, jobs: tuple[JobName, ...] | None) -> Paused:
     body = parse(_PauseBody, ask.body)
     now = host.scheduler.clock.now()
@@ -158,16 +117,3 @@ def _names(records: object) -> list[str]:
 
 class _PauseBody(ReasonBody):
     until: str | None = None
-
-
-class _TriggerBody(Body):
-    args: list[Annotated[Any, AfterValidator(json_value)]] | None = None
-    kwargs: dict[str, Annotated[Any, AfterValidator(json_value)]] | None = None
-
-
-class _NamedTriggerBody(_TriggerBody):
-    job: str
-
-
-class _TriggersBody(Body):
-    runs: Annotated[list[_NamedTriggerBody], Field(min_length=1, max_length=MOST_TRIGGERED)]

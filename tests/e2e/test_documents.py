@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from taskd.server import ROUTES
+from taskd.routes import ROUTES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

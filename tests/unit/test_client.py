@@ -17,7 +17,7 @@ from taskd.client import Client, curl
 from taskd.errors import ApiError, NoDaemon
 from tests.unit.cli.peer import RUN_ID, Peer, Request, failed_run, listening, run_document
 
-HEAVY = ("rich", "pydantic", "croniter", "watchdog", "aiohttp", "typer", "asyncio", "sqlite3")
+HEAVY = ("rich", "pydantic", "croniter", "watchdog", "typer", "asyncio", "sqlite3")
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_noise_leaves_nothing_in_the_log(
         b"\x16\x03\x01\r\n\r\n",
     ):
         head, _, document = raw(path, noise).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.0 400 ")
+        assert head.startswith(b"HTTP/1.1 400 ")
         assert b"application/problem+json" in head
         assert json.loads(document)["code"] == "malformed"
     assert not caplog.records

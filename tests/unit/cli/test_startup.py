@@ -62,7 +62,7 @@ def test_a_verb_loads_nothing_of_the_engine_and_no_table_of_rich(
     ).stderr.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("taskd.")}
     assert rooms == LIGHT | more
-    heavy = {"rich", "croniter", "watchdog", "aiohttp", "asyncio", "sqlite3"}
+    heavy = {"rich", "croniter", "watchdog", "asyncio", "sqlite3"}
     heavy |= {"http", "ssl"}  # as long to import as all of the client
     assert not heavy & {name.partition(".")[0] for name in loaded}
 
