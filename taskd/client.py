@@ -1,6 +1,6 @@
 """The control API from the caller's end: HTTP and JSON over a Unix socket (docs/api.md).
 
-Light on purpose, for every `taskd` verb pays for this import: the standard library, and h11.
+Light on purpose, for every `taskd` verb pays for this import: the standard library, and httptools.
 """
 
 from __future__ import annotations

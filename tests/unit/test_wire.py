@@ -51,10 +51,12 @@ def saying(*pieces: bytes) -> Iterator[Connection]:
             True,
         ),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: x\r\n\r\n", b"abc", True),
-        (HEAD + b"\r\nabc", b"abc", True),  # `is_quiet` finds that it has hung up
+        (HEAD + b"\r\nabc", b"abc", False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc", b"abc", False),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"Content-Length: 0\r\n\r\n", b"", True),
-        (b"HTTP/1.1 200\nContent-Length: 3\n\nabc", b"abc", True),
+        (b"HTTP/1.1 200\r\nContent-Length: 3\r\n\r\nabc", b"abc", True),
+        (HEAD + b"Content-Length: 3\r\n\r\nabc" + HEAD, b"abc", False),
+        (HEAD + b"Content-Length: 3\r\n\r\nabc" + EMPTY, b"abc", False),
     ],
 )
 def test_a_body_ends_where_its_head_says(answer: bytes, body: bytes, goes_on: bool) -> None:
@@ -72,6 +74,8 @@ def test_a_body_ends_where_its_head_says(answer: bytes, body: bytes, goes_on: bo
         b"HTTP/1.1 -20 OK\r\n\r\n",
         b"HTTP/2 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 200\nContent-Length: 3\n\nabc",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nabc",
         HEAD + b"Content-Length: 3\r\n",
         HEAD + b"Content-Length: 3\r\n\r\nab",
         HEAD + b"Content-Length: -3\r\n\r\nabc",
