@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import TypeAlias, TypeVar
@@ -15,6 +15,7 @@ from taskd.core.messages import AnyRequest, Input, Ticket
 from taskd.core.ports import Wakeup
 from taskd.core.run import Run
 from taskd.core.turn import Reply
+from taskd.core.value import replace
 from taskd.crashpoints import crash_point
 from taskd.errors import Stopped
 

@@ -134,7 +134,7 @@ class Contestant(Crashable):
             client.trigger_many(runs[begin : begin + BATCH])
 
     def resume(self) -> None:
-        self._start((self._home / "jobs.toml").read_text(), again=True)
+        self._start((self._home / "etc" / "jobs.toml").read_text(), again=True)
 
     # -- its life --------------------------------------------------------------------------------
 
@@ -150,7 +150,9 @@ class Contestant(Crashable):
             self._daemon.wait()
 
     def _start(self, jobs: str, workers: int = 8, *, again: bool = False) -> Client:
-        config, socket = self._home / "jobs.toml", self._home / "s"
+        # Apart from the store, as by default: the watch on its directory hears of each commit else.
+        config, socket = self._home / "etc" / "jobs.toml", self._home / "s"
+        config.parent.mkdir(exist_ok=True)
         head = f'[daemon]\nworkers = {workers}\npython_path = ["{ROOT}"]\n'
         head += f'durability = "{self._durability}"\n'
         config.write_text(jobs if again else head + jobs)

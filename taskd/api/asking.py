@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
@@ -22,6 +22,7 @@ from taskd.core.job import Job
 from taskd.core.messages import AnyRequest, Key
 from taskd.core.record import JobRecord
 from taskd.core.turn import Reply
+from taskd.core.value import replace
 from taskd.errors import TaskdError, UnknownTask
 from taskd.scheduler import Scheduler
 from taskd.stores.history import History

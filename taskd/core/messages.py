@@ -5,7 +5,7 @@ and what somebody asks for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NewType, TypeAlias
 
@@ -13,7 +13,7 @@ from taskd.core.job import Call, Job, JobName, Source, check_priority
 from taskd.core.record import JobRecord
 from taskd.core.retry import FailurePolicy
 from taskd.core.run import UNKNOWN_USAGE, Outcome, Result, Run, RunError, RunId, Usage
-from taskd.core.value import value
+from taskd.core.value import replace, value
 
 Ticket = NewType("Ticket", int)
 """Names the one who waits for a reply; 0 when nobody does."""
@@ -162,7 +162,7 @@ class Key:
         return replace(self, text=f"{self.text}\N{INFORMATION SEPARATOR ONE}{number}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Request:
     """Something asked for by `actor`, who waits for the reply under `ticket`.
 
@@ -185,7 +185,7 @@ class Receipt:
     runs: tuple[RunId, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class JobsDefined(Request):
     """The whole set of jobs of one source: what is not in it any more is removed. Reply: Diff."""
 
@@ -207,7 +207,7 @@ class Task:
         check_priority(self.priority)
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Added(Request):
     """New jobs and one-time tasks, all or none. Reply: the records of the jobs."""
 
@@ -215,14 +215,14 @@ class Added(Request):
     tasks: tuple[Task, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class JobRemoved(Request):
     """Forget an added job; its history stays. Reply: the runs cancelled with it."""
 
     job: JobName
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class JobStopped(Request):
     """End a job's schedule and its runs. Reply: (record, runs as they stand).
 
@@ -234,7 +234,7 @@ class JobStopped(Request):
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class RunStopped(Request):
     """End one run, with `force` without asking it first. Reply: the run as it stands."""
 
@@ -243,7 +243,7 @@ class RunStopped(Request):
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Paused(Request):
     """Hold jobs, every one when `jobs` is None, until `until`. Reply: their records."""
 
@@ -252,7 +252,7 @@ class Paused(Request):
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Resumed(Request):
     """Release paused jobs and revive stopped ones; None: all paused ones. Reply: their records."""
 
@@ -260,7 +260,7 @@ class Resumed(Request):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Triggered(Request):
     """One run of a job now, with arguments of its own where given. Reply: the run."""
 
@@ -269,7 +269,7 @@ class Triggered(Request):
     kwargs: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Retried(Request):
     """Do final runs again, each as a new run. Reply: the new runs.
 
@@ -280,14 +280,14 @@ class Retried(Request):
     dead_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Dismissed(Request):
     """Let DEAD runs leave the dead-letter queue. Reply: the runs."""
 
     runs: tuple[RunId, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Marked(Request):
     """An attempt under way asks if it is the first to name `mark`. Reply: whether it is."""
 
@@ -297,7 +297,7 @@ class Marked(Request):
     mark: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Checkpointed(Request):
     """An attempt under way leaves JSON for the next one. Reply: None."""
 
@@ -306,7 +306,7 @@ class Checkpointed(Request):
     data: str
 
 
-@dataclass(frozen=True, slots=True)
+@value()
 class Booted(Request):
     """The daemon has started: what is to run then is queued. Reply: those runs."""
 

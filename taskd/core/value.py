@@ -31,7 +31,8 @@ def value(*, kw_only: bool = False) -> Callable[[type[T]], type[T]]:
 
 def _copier(cls: type) -> Callable[[object], object]:
     """Return a function that copies an instance field by field, without a loop."""
-    copied = [f"new.{name} = old.{name}" for name in vars(cls)["__slots__"]]
+    names = [field.name for field in dataclasses.fields(cls)]  # with those it inherits
+    copied = [f"new.{name} = old.{name}" for name in names]
     lines = ["def copy(old):", "new = make(cls)", *copied, "return new"]
     namespace: dict[str, object] = {"make": object.__new__, "cls": cls}
     exec("\n ".join(lines), namespace)  # as dataclasses itself does
