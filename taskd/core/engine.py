@@ -195,7 +195,8 @@ class Engine:
     def _settle(self, run: Run, ended: AttemptFinished) -> None:
         self._ledger.deadlines.drop(run.id)
         settled, attempt = settle(run, ended, self._failure_policy(run), self._draw)
-        self._ledger.turn.changes.attempts.append(attempt)
+        if attempt is not None:
+            self._ledger.turn.changes.attempts.append(attempt)
         self._ledger.put_run(settled)
 
     def _failure_policy(self, run: Run) -> FailurePolicy:

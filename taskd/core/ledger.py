@@ -158,9 +158,9 @@ class Ledger:
     def put_run(self, run: Run, actor: str = "taskd") -> None:
         """Write a run's new state; when that ends it, its job's counters and cursor follow."""
         changes = self.turn.changes.runs
-        run = replace(run, event=self._event)
         known = changes.get(run.id)
         before = known.before if known else self.runs.get(run.id) or self.known.runs.get(run.id)
+        run = replace(run, event=self._event)
         changes[run.id] = RunChange(before, run, _who(known, actor))
         self.known.runs[run.id] = run
         self.hold_run(run)

@@ -200,7 +200,11 @@ class Run:
 
 @value(kw_only=True)
 class Attempt:
-    """One call for a run that has ended; `number` counts from 1 without gaps."""
+    """One call for a run that has ended; `number` counts from 1 without gaps.
+
+    A success of which nothing is known but what its run tells is not kept beside it: nearly all
+    attempts are such, and it would double what a run writes.
+    """
 
     run: RunId
     number: int

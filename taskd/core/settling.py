@@ -9,7 +9,16 @@ from typing import Final
 from taskd.core.duration import format_duration
 from taskd.core.messages import AttemptFinished
 from taskd.core.retry import FailurePolicy, OnCrash
-from taskd.core.run import Attempt, Outcome, Run, RunError, RunState, move, succeed
+from taskd.core.run import (
+    UNKNOWN_USAGE,
+    Attempt,
+    Outcome,
+    Run,
+    RunError,
+    RunState,
+    move,
+    succeed,
+)
 from taskd.core.value import replace
 
 CUT_SHORT: Final = "it was cut short by a shutdown, and may not be attempted twice"
@@ -19,8 +28,10 @@ DIED: Final = "its process died, and it may not be attempted twice"
 
 def settle(
     run: Run, ended: AttemptFinished, policy: FailurePolicy, draw: Callable[[], float]
-) -> tuple[Run, Attempt]:
+) -> tuple[Run, Attempt | None]:
     """Return `run` as the end of its current attempt leaves it, and that attempt's record.
+
+    A success has none that its run tells all of: see `Attempt`.
 
     A run that was asked to stop is CANCELLED by whatever ends it badly. `draw` gives chance in
     [0, 1), for the jitter of a retry.
@@ -28,20 +39,11 @@ def settle(
     assert run.started_at is not None
     at = max(ended.at, run.started_at)  # a stepped clock must not make a negative duration
     outcome = _outcome(run, ended)
+    if outcome is Outcome.SUCCEEDED and ended.usage is UNKNOWN_USAGE:
+        return succeed(run, at, ended.result), None
     if outcome in (Outcome.TIMED_OUT, Outcome.ABANDONED):
         ended = replace(ended, error=_too_long(ended.error), classes=TIMED_OUT_CLASSES)
-    attempt = Attempt(
-        run=run.id,
-        number=run.attempt,
-        outcome=outcome,
-        started_at=run.started_at,
-        finished_at=at,
-        node=run.node,
-        pid=run.pid,
-        fence=run.fence,
-        error=ended.error,
-        usage=ended.usage,
-    )
+    attempt = _attempt(run, ended, outcome, at)
     match outcome:
         case Outcome.SUCCEEDED:
             return succeed(run, at, ended.result), attempt
@@ -56,6 +58,22 @@ def settle(
             return _lost(replace(run, crashes=run.crashes + 1), policy, at), attempt
         case Outcome.RELEASED:
             return _released(run, ended, policy, at), attempt
+
+
+def _attempt(run: Run, ended: AttemptFinished, outcome: Outcome, at: datetime) -> Attempt:
+    assert run.started_at is not None
+    return Attempt(
+        run=run.id,
+        number=run.attempt,
+        outcome=outcome,
+        started_at=run.started_at,
+        finished_at=at,
+        node=run.node,
+        pid=run.pid,
+        fence=run.fence,
+        error=ended.error,
+        usage=ended.usage,
+    )
 
 
 def _outcome(run: Run, ended: AttemptFinished) -> Outcome:

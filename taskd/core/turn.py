@@ -61,7 +61,10 @@ class Note:
 
 @dataclass(slots=True)
 class Changes:
-    """Everything that one turn writes, in one transaction: the rows, and the journal of them."""
+    """Everything that one turn writes, in one transaction: the rows, and the journal of them.
+
+    `attempts` are those that ended and that are kept beside their runs.
+    """
 
     at: datetime
     runs: dict[RunId, RunChange] = field(default_factory=dict)

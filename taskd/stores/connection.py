@@ -11,6 +11,7 @@ from taskd.errors import StoreError, StoreUnusable
 from taskd.stores.migrations import migrate
 
 MEMORY = ":memory:"
+STATEMENTS_KEPT = 512  # prepared; see `bulk`: there are some for each table, by the number of rows
 WAL_KEPT = 64 * 1024 * 1024  # bytes: a long reader lets the WAL grow; a checkpoint then cuts it
 
 
@@ -42,7 +43,13 @@ def connect(path: Path | None, *, synchronous: str) -> sqlite3.Connection:
         # Not made anew where it is gone: an empty store in its place would look like a healthy one.
         address = MEMORY if path is None else f"{path.as_uri()}?mode=rw"
         # Made on the thread that makes the Scheduler, used by the loop's.
-        db = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            address,
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=STATEMENTS_KEPT,
+        )
         db.row_factory = sqlite3.Row
         db.execute("PRAGMA busy_timeout = 5000")
         migrate(db, place)

@@ -16,17 +16,16 @@ from taskd.stores import rows
 from taskd.stores.chain import read_head
 from taskd.stores.events import Event
 from taskd.stores.reading import Journal
-from taskd.stores.run_rows import attempt_from, run_from
+from taskd.stores.run_rows import ATTEMPT_COLUMNS, attempt_from, run_from
 
 IDS_IN_A_STATEMENT = 500  # of the 32,766 variables SQLite allows
-INDEXED_STATES = "state NOT IN ('PENDING', 'QUEUED', 'SUCCEEDED')"
-"""The term of the index of states, to the letter."""
+INDEXED_STATES = "state <> 'PENDING' AND state <> 'QUEUED' AND state <> 'SUCCEEDED'"
+"""The terms of the index of states, to the letter."""
+LIVE_STATES = "(state = 'PENDING' OR state = 'QUEUED' OR state = 'RUNNING' OR state = 'RETRYING')"
+"""A term of the index of live runs, to the letter."""
 NEWEST = "WHERE true"
 """Walking back from the newest run, until there are enough."""
-LIVE = (
-    "INDEXED BY runs_live WHERE (job IS NOT NULL OR crashes > 0) "
-    "AND state IN ('PENDING', 'QUEUED', 'RUNNING', 'RETRYING')"
-)
+LIVE = f"INDEXED BY runs_live WHERE (job IS NOT NULL OR crashes > 0) AND {LIVE_STATES}"
 WAITING_TASKS = {
     RunState.PENDING: (
         "INDEXED BY runs_pending WHERE job IS NULL AND state IN ('PENDING', 'RETRYING')"
@@ -35,6 +34,15 @@ WAITING_TASKS = {
         "INDEXED BY runs_queued WHERE job IS NULL AND crashes = 0 AND state = 'QUEUED'"
     ),
 }
+ATTEMPTS = f"""
+SELECT {", ".join(ATTEMPT_COLUMNS)} FROM attempts WHERE run = ?1
+UNION ALL
+SELECT id, attempt, state, started_at, finished_at, node, pid, fence, NULL, NULL, NULL, NULL, NULL
+FROM runs WHERE id = ?1 AND state = 'SUCCEEDED'
+  AND NOT EXISTS (SELECT 1 FROM attempts WHERE run = id AND number = attempt)
+ORDER BY number
+"""
+"""Those that are kept, and the success that its run tells alone."""
 
 
 class History:
@@ -158,8 +166,7 @@ class History:
 
     def attempts(self, run: str) -> list[Attempt]:
         """Return the ended attempts of a run, in order."""
-        statement = "SELECT * FROM attempts WHERE run = ? ORDER BY number"
-        return [attempt_from(row) for row in self._db.execute(statement, (run,))]
+        return [attempt_from(row) for row in self._db.execute(ATTEMPTS, (run,))]
 
     def events(
         self, after: int, limit: int, *, job: str | None = None, run: str | None = None

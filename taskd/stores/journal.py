@@ -25,7 +25,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "receipts": ("key",),
 }
 """The tables that the journal tells of, and the columns that name a row of each."""
-COLUMNS: Final[Mapping[str, list[str]]] = {
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "jobs": JOB_COLUMNS,
     "runs": RUN_COLUMNS,
     "attempts": ATTEMPT_COLUMNS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from taskd.core.job import JobName, Source
@@ -18,19 +19,17 @@ from taskd.stores.layout import Column, Layout, Row, Values
 
 Columns = Mapping[str, Any]
 
-MARK_COLUMNS: Final = ["scope", "key", "run", "at"]
-RECEIPT_COLUMNS: Final = ["key", "fingerprint", "at", "jobs", "runs"]
-SKIP_COLUMNS: Final = ["job", "first_at", "last_at", "count", "reason", "decided_at"]
+WORD: Final = attrgetter("value")
+"""What is stored of a member of an enumeration."""
+
+MARK_COLUMNS: Final = ("scope", "key", "run", "at")
+RECEIPT_COLUMNS: Final = ("key", "fingerprint", "at", "jobs", "runs")
+SKIP_COLUMNS: Final = ("job", "first_at", "last_at", "count", "reason", "decided_at")
 
 
 def instant(microseconds_since_epoch: int) -> datetime:
     """Return the aware UTC instant of a stored integer."""
     return EPOCH + timedelta(microseconds=microseconds_since_epoch)
-
-
-def stored_instant(at: datetime | None) -> int | None:
-    """Return what is stored of an instant, if any."""
-    return None if at is None else microseconds(at)
 
 
 def maybe_instant(stored: int | None) -> datetime | None:
@@ -52,22 +51,22 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 STANDING: Final = Layout[JobRecord](
     JobRecord,
     Column("version"),
-    Column("state", stored=lambda record: record.state.value),
-    Column("anchor_at", stored=lambda record: microseconds(record.anchor_at)),
-    Column("next_due_at", stored=lambda record: stored_instant(record.next_due_at)),
+    Column("state", stored=WORD),
+    Column("anchor_at", stored=microseconds),
+    Column("next_due_at", stored=microseconds),
     Column("pause_reason"),
-    Column("paused_until", stored=lambda record: stored_instant(record.paused_until)),
-    Column("counts", stored=lambda record: to_text(record.counts)),
+    Column("paused_until", stored=microseconds),
+    Column("counts", stored=to_text),
     Column("last_run"),
     Column("failures_in_row"),
     Column("carried"),
-    Column("delay", stored=lambda record: record.delay // MICROSECOND),
-    Column("decided_until", stored=lambda record: stored_instant(record.decided_until)),
+    Column("delay", stored=lambda delay: delay // MICROSECOND),
+    Column("decided_until", stored=microseconds),
     Column("scheduled_runs"),
 )
 """How a job stands: what moves with every run; its definition moves when somebody edits it."""
 
-JOB_COLUMNS: Final = ["name", "definition", "source", "created_at", *STANDING.columns]
+JOB_COLUMNS: Final = ("name", "definition", "source", "created_at", *STANDING.columns)
 
 
 def job_row(record: JobRecord) -> Row:

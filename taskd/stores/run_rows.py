@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from operator import attrgetter
 from typing import Any, Final
 
-from taskd.core.retry import FailurePolicy
 from taskd.core.run import (
     MICROSECOND,
     Attempt,
@@ -23,7 +23,7 @@ from taskd.core.run import (
 )
 from taskd.stores.definitions import call_from, call_values, failure_from, failure_values
 from taskd.stores.layout import Column, Layout, Row, Values
-from taskd.stores.rows import Columns, instant, maybe_instant, stored_instant, to_text
+from taskd.stores.rows import WORD, Columns, instant, maybe_instant, to_text
 
 STATES: Final = {state.value: state for state in RunState}
 ORIGINS: Final = {origin.value: origin for origin in Origin}
@@ -32,44 +32,42 @@ RUNS: Final = Layout[Run](
     Run,
     Column("id"),
     Column("job"),
-    Column("origin", stored=lambda run: run.origin.value),
-    Column("state", stored=lambda run: run.state.value),
-    Column("scheduled_at", stored=lambda run: microseconds(run.scheduled_at)),
-    Column("due_at", stored=lambda run: microseconds(run.due_at)),
-    Column("rank", "scheduled_at", stored=lambda run: run.rank),
+    Column("origin", stored=WORD),
+    Column("state", stored=WORD),
+    Column("scheduled_at", stored=microseconds),
+    Column("due_at", stored=microseconds),
+    Column("rank", "scheduled_at", derived=attrgetter("rank")),
     Column("priority"),
-    Column("call", stored=lambda run: to_text(call_values(run.call)) if run.call else None),
-    Column("failure", stored=lambda run: _failure(run.failure)),
-    Column("queued_at", stored=lambda run: stored_instant(run.queued_at)),
-    Column("first_started_at", stored=lambda run: stored_instant(run.first_started_at)),
-    Column("started_at", stored=lambda run: stored_instant(run.started_at)),
-    Column("finished_at", stored=lambda run: stored_instant(run.finished_at)),
+    Column("call", stored=lambda call: to_text(call_values(call))),
+    Column("failure", stored=lambda policy: to_text(failure_values(policy))),
+    Column("queued_at", stored=microseconds),
+    Column("first_started_at", stored=microseconds),
+    Column("started_at", stored=microseconds),
+    Column("finished_at", stored=microseconds),
     Column("attempt"),
     Column("max_attempts"),
     Column("failures"),
     Column("crashes"),
     Column("fence"),
-    Column("stopping", stored=lambda run: int(run.stopping)),
-    Column("timed_out", stored=lambda run: int(run.timed_out)),
-    Column("abandoned", stored=lambda run: int(run.abandoned)),
+    Column("stopping", stored=int),
+    Column("timed_out", stored=int),
+    Column("abandoned", stored=int),
     Column("reason"),
-    Column("result", stored=lambda run: None if run.result is None else run.result.text),
+    Column("result", stored=attrgetter("text")),
     Column(
-        "result_repr",
-        "result",
-        stored=lambda run: int(run.result is not None and run.result.is_repr),
+        "result_repr", "result", derived=lambda run: int(bool(run.result and run.result.is_repr))
     ),
-    Column("error", stored=lambda run: _error(run.error)),
+    Column("error", stored=lambda error: to_text(asdict(error))),
     Column("node"),
     Column("pid"),
     Column("checkpoint"),
     Column("unique_key"),
     Column("retry_of"),
-    Column("dismissed_at", stored=lambda run: stored_instant(run.dismissed_at)),
+    Column("dismissed_at", stored=microseconds),
 )
 """What the journal tells of a run; `event`, the last column, says where it does."""
 
-RUN_COLUMNS: Final = [*RUNS.columns, "event"]
+RUN_COLUMNS: Final = (*RUNS.columns, "event")
 
 
 def run_from(row: Iterable[Any]) -> Run:
@@ -98,10 +96,6 @@ def run_from(row: Iterable[Any]) -> Run:
     )  # fmt: skip
 
 
-def _failure(policy: FailurePolicy | None) -> str | None:
-    return None if policy is None else to_text(failure_values(policy))
-
-
 def _error(error: RunError | None) -> str | None:
     return None if error is None else to_text(asdict(error))
 
@@ -112,7 +106,7 @@ def _error_from(stored: str | None) -> RunError | None:
 
 # -- attempts -----------------------------------------------------------------------------------
 
-ATTEMPT_COLUMNS: Final = [
+ATTEMPT_COLUMNS: Final = (
     "run",
     "number",
     "outcome",
@@ -126,7 +120,7 @@ ATTEMPT_COLUMNS: Final = [
     "cpu_time",
     "exit_status",
     "signal",
-]
+)
 
 
 def attempt_row(attempt: Attempt) -> Row:

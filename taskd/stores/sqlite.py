@@ -24,13 +24,13 @@ from taskd.core.run import Origin, Run, RunId, microseconds
 from taskd.core.turn import Changes, JobChange, RunChange
 from taskd.crashpoints import crash_point
 from taskd.errors import StoreRefused, StoreUnavailable
-from taskd.stores import rows
+from taskd.stores import bulk, rows
 from taskd.stores.blocks import UNREADABLE
 from taskd.stores.connection import create
 from taskd.stores.damage import Examination
 from taskd.stores.events import events_of
 from taskd.stores.filesystem import refuse_remote
-from taskd.stores.history import INDEXED_STATES, History, opened
+from taskd.stores.history import INDEXED_STATES, LIVE_STATES, History, opened
 from taskd.stores.layout import Row, Values
 from taskd.stores.lock import StoreLock
 from taskd.stores.retention import Retention
@@ -41,25 +41,15 @@ Moved: TypeAlias = defaultdict[tuple[str, ...], list[Row]]
 """Rows to write, by the columns that are written."""
 
 
-def _insert(table: str, columns: Sequence[str], conflict: str = "") -> str:
-    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({names}) VALUES ({marks}) {conflict}"
-
-
-def _assign(columns: Iterable[str]) -> str:
-    return ", ".join(f"{column} = ?" for column in columns)
-
-
 PRUNED_AT_ONCE = 200
 """Rows or events in a step of `prune`: a few milliseconds of the writer's time."""
 
-LIVE = "('PENDING', 'QUEUED', 'RUNNING', 'RETRYING')"
 LOAD_JOBS = "SELECT * FROM jobs ORDER BY name"
 LOAD_RUNNING = f"SELECT * FROM runs WHERE state = 'RUNNING' AND {INDEXED_STATES} ORDER BY id"
 # Without statistics SQLite would take the index of states for these, and sort what it finds.
 LOAD_LIVE = (
     f"SELECT * FROM runs INDEXED BY runs_live "
-    f"WHERE (job IS NOT NULL OR crashes > 0) AND state IN {LIVE} AND state <> 'RUNNING'"
+    f"WHERE (job IS NOT NULL OR crashes > 0) AND {LIVE_STATES} AND state <> 'RUNNING'"
 )
 LOAD_PENDING = (
     "SELECT * FROM runs INDEXED BY runs_pending "
@@ -75,20 +65,14 @@ FIND_RECEIPT = "SELECT * FROM receipts WHERE key = ?"
 FIND_RUN = "SELECT * FROM runs WHERE id = ?"
 FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND scheduled_at = ?"
 
-WHERE_RUN = "WHERE id = ? AND state = ? AND attempt = ?"
-INSERT_JOB = _insert("jobs", rows.JOB_COLUMNS)
-WHERE_JOB = "WHERE name = ? AND version = ?"
-UPDATE_JOB = f"UPDATE jobs SET {_assign(rows.JOB_COLUMNS)} {WHERE_JOB}"
-DELETE_JOB = f"DELETE FROM jobs {WHERE_JOB}"
-INSERT_ATTEMPT = _insert("attempts", ATTEMPT_COLUMNS)
-PUT_SKIP = _insert(
-    "skips",
-    rows.SKIP_COLUMNS,
+RUN_KEY = ("id", "state", "attempt")
+"""What a run's row must still be like where it is moved: compare-and-set."""
+JOB_KEY = ("name", "version")
+DELETE_JOB = "DELETE FROM jobs WHERE name = ? AND version = ?"
+PUT_SKIP = (
     "ON CONFLICT (job, first_at) DO UPDATE SET last_at = excluded.last_at, count = excluded.count, "
-    "reason = excluded.reason, decided_at = excluded.decided_at",
+    "reason = excluded.reason, decided_at = excluded.decided_at"
 )
-INSERT_MARK = _insert("marks", rows.MARK_COLUMNS)
-INSERT_RECEIPT = _insert("receipts", rows.RECEIPT_COLUMNS)
 
 
 class SqliteStore:
@@ -242,11 +226,15 @@ class SqliteStore:
         crash_point("commit.runs")
         deltas = self._write_runs(changes.runs.values(), transaction.commit)
         crash_point("commit.attempts")
-        self._insert(INSERT_ATTEMPT, map(attempt_row, changes.attempts))
+        bulk.insert(self._db, "attempts", ATTEMPT_COLUMNS, map(attempt_row, changes.attempts))
         crash_point("commit.skips")
-        self._insert(PUT_SKIP, map(rows.skip_row, changes.skips.values()))
-        self._insert(INSERT_MARK, map(rows.mark_row, changes.marks.values()))
-        self._insert(INSERT_RECEIPT, map(rows.receipt_row, changes.receipts.values()))
+        skips = map(rows.skip_row, changes.skips.values())
+        bulk.insert(self._db, "skips", rows.SKIP_COLUMNS, skips, PUT_SKIP)
+        bulk.insert(
+            self._db, "marks", rows.MARK_COLUMNS, map(rows.mark_row, changes.marks.values())
+        )
+        receipts = map(rows.receipt_row, changes.receipts.values())
+        bulk.insert(self._db, "receipts", rows.RECEIPT_COLUMNS, receipts)
         crash_point("commit.events")
         transaction.append(microseconds(changes.at), events_of(changes, deltas))
 
@@ -266,11 +254,12 @@ class SqliteStore:
                 delta = {"version": after.version, **rows.STANDING.delta(before, after)}
                 place = (before.job.name, before.version)
                 moved[tuple(delta)].append((*delta.values(), *place))
-        self._insert(INSERT_JOB, added)
-        self._change(UPDATE_JOB, defined)
+        bulk.insert(self._db, "jobs", rows.JOB_COLUMNS, added)
+        self._move("jobs", rows.JOB_COLUMNS, JOB_KEY, defined)
         for columns, parameters in moved.items():
-            self._change(f"UPDATE jobs SET {_assign(columns)} {WHERE_JOB}", parameters)
-        self._change(DELETE_JOB, removed)
+            self._move("jobs", columns, JOB_KEY, parameters)
+        for removal in removed:
+            self._require(self._db.execute(DELETE_JOB, removal).rowcount, 1)
 
     def _write_runs(self, changes: Iterable[RunChange], commit: int) -> dict[RunId, Values]:
         """Write runs, and return the columns that each change gives new values.
@@ -292,23 +281,20 @@ class SqliteStore:
                 moved[tuple(delta)].append((*delta.values(), commit, *place))
             deltas[after.id] = delta
         for columns, parameters in added.items():
-            self._insert(_insert("runs", (*columns, "event")), parameters)
+            bulk.insert(self._db, "runs", (*columns, "event"), parameters)
         for columns, parameters in moved.items():
-            assigned = _assign((*columns, "event"))
-            self._change(f"UPDATE runs SET {assigned} {WHERE_RUN}", parameters)
+            self._move("runs", (*columns, "event"), RUN_KEY, parameters)
         return deltas
 
-    def _insert(self, statement: str, parameters: Iterable[Row]) -> None:
-        if some := list(parameters):
-            self._db.executemany(statement, some)
-
-    def _change(self, statement: str, parameters: Sequence[Row]) -> None:
+    def _move(
+        self, table: str, columns: tuple[str, ...], key: tuple[str, ...], moves: Sequence[Row]
+    ) -> None:
         """Change existing rows, each of which must still be as it was read (compare-and-set)."""
-        if not parameters:
-            return
-        changed = self._db.executemany(statement, parameters).rowcount
-        if changed != len(parameters):
-            raise StoreRefused(f"{len(parameters) - changed} rows were moved by somebody else")
+        self._require(bulk.update(self._db, table, columns, key, moves), len(moves))
+
+    def _require(self, changed: int, expected: int) -> None:
+        if changed != expected:
+            raise StoreRefused(f"{expected - changed} rows were moved by somebody else")
 
     def _decided(self, changes: Changes) -> tuple[tuple[JobName, datetime], ...]:
         """Return the occurrences of `changes` that the store has decided already."""

@@ -1,7 +1,7 @@
 """Attempts, and what follows each: the sums are made anew here, from the words of the contract."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from taskd.core.turn import Changes
 from tests.simulation.executor import STALE, Part
 from tests.simulation.journal import is_path
 from tests.simulation.rules import Expect, Rule
+from tests.successes import success_of
 
 ZERO = timedelta(0)
 BAD = (RunState.FAILED, RunState.DEAD)
@@ -60,7 +61,7 @@ class Attempts:
                 self._bad[name] = 0
             if job.after is not None:
                 self._policies[name] = job.after.job.failure
-        for attempt in changes.attempts:
+        for attempt in (*changes.attempts, *_plain_successes(changes)):
             before = known.get(attempt.run)
             is_current = (
                 before is not None
@@ -261,3 +262,10 @@ def _delays(retry: RetryPolicy, failures: int) -> tuple[timedelta, timedelta]:
                 pass
     lowest = {Jitter.NONE: whole, Jitter.EQUAL: whole / 2, Jitter.FULL: ZERO}
     return lowest[retry.jitter], whole
+
+
+def _plain_successes(changes: Changes) -> Iterator[Attempt]:
+    kept = {attempt.run for attempt in changes.attempts}
+    for run in (change.after for change in changes.runs.values()):
+        if run.state is RunState.SUCCEEDED and run.id not in kept:
+            yield success_of(run)

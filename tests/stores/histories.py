@@ -89,7 +89,7 @@ class History:
             ended = AttemptFinished(run.id, run.attempt, changes.at, outcome, result, error)
             settled, attempt = settle(run, ended, DEFAULT_FAILURE, lambda: 0.5)
             changes.runs[run.id] = RunChange(run, settled, "t")
-            changes.attempts.append(attempt)
+            changes.attempts += [attempt] if attempt else []
             if run.job is not None:
                 self._move(changes, run.job, last_run=run.id, next_due_at=None)
 

@@ -75,7 +75,7 @@ def with_a_damaged_schema(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (newer, "has schema 99, and this taskd knows up to 4"),
+        (newer, "has schema 99, and this taskd knows up to 5"),
         (of_another_program, "is another program's database"),
         (no_database, "file is not a database"),
         (cut_short, "malformed"),
@@ -271,7 +271,7 @@ def test_an_empty_file_becomes_a_store_and_a_store_stays_one(tmp_path: Path) -> 
     (tmp_path / "t.db").touch()
     for _ in range(2):
         store = SqliteStore(tmp_path / "t.db")
-        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 4
+        assert store._db.execute("PRAGMA user_version").fetchone()[0] == 5
         store.close()
 
 

@@ -11,8 +11,9 @@ from taskd.core.job import JobName
 from taskd.core.run import RunState
 from taskd.core.turn import RunChange
 from taskd.errors import StoreLocked, StoreRefused, StoreUnavailable
+from taskd.stores import bulk
 from taskd.stores.history import History
-from taskd.stores.sqlite import WHERE_RUN, SqliteStore
+from taskd.stores.sqlite import RUN_KEY, SqliteStore
 from tests.stores.disk import small_files
 from tests.stores.records import NOBODY, NOW, SECOND, a_job, a_run, new, written
 
@@ -45,7 +46,10 @@ def break_connection(store: SqliteStore) -> None:
 
 # A partial index that holds nothing else, walked in order up to the limit.
 IN_ORDER = [f"SCAN runs USING INDEX runs_{name}" for name in ("pending", "queued", "live")]
-IN_ORDER += ["SCAN jobs", "SCALAR SUBQUERY 1"]
+IN_ORDER += ["SCAN jobs", "SCALAR SUBQUERY 1", "CORRELATED SCALAR SUBQUERY 2"]
+IN_ORDER += ["MERGE (UNION ALL)", "LEFT", "RIGHT"]
+# The rows of `bulk`.
+IN_ORDER += ["MATERIALIZE new", "SCAN new", *(f"SCAN {rows} CONSTANT ROWS" for rows in (2, 64))]
 
 
 def test_the_loop_and_the_readers_search_by_an_index_in_its_order(store: SqliteStore) -> None:
@@ -59,8 +63,9 @@ def test_the_loop_and_the_readers_search_by_an_index_in_its_order(store: SqliteS
         read_everything(History(store._db) if store.path else lent)
     store._db.set_trace_callback(None)
     plans = {statement: plan(store, statement) for statement in asked}
-    update = f"UPDATE runs SET state = ? {WHERE_RUN}"
-    plans[update] = plan(store, update, *(None,) * 4)
+    for rows in (1, 2, 64):
+        move = bulk._update("runs", ("state",), RUN_KEY, rows)
+        plans[move] = plan(store, move, *(None,) * 4 * rows)
     # These are read backwards until there are enough, or sorted, for they are few: what waits.
     for terms in ("", " AND state = 'SUCCEEDED'"):
         newest = f"SELECT * FROM runs WHERE true{terms} ORDER BY id DESC LIMIT 100"

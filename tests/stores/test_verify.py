@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from taskd.core.messages import AttemptFinished
 from taskd.core.record import Skip, SkipReason
 from taskd.core.retry import DEFAULT_FAILURE
-from taskd.core.run import Outcome, Result, RunId, RunState
+from taskd.core.run import Outcome, Result, RunId, RunState, Usage
 from taskd.core.settling import settle
 from taskd.core.turn import RunChange
 from taskd.errors import StoreUnusable
@@ -38,8 +38,10 @@ def path(tmp_path: Path) -> Path:
     for run_id in (RUN, OTHER):
         run = a_run("a", RunState.RUNNING, id=run_id, attempt=1, started_at=NOW)
         store.commit(new(run))
-        ended = AttemptFinished(run.id, 1, NOW, Outcome.SUCCEEDED, Result('"secret"'))
+        usage = Usage(peak_memory=1)
+        ended = AttemptFinished(run.id, 1, NOW, Outcome.SUCCEEDED, Result('"secret"'), usage=usage)
         settled, attempt = settle(run, ended, DEFAULT_FAILURE, lambda: 0.5)
+        assert attempt is not None
         changes = written(RunChange(run, settled, "t"))
         changes.attempts.append(attempt)
         skip = Skip(a_job(f"s{run_id[-1]}").job.name, NOW, NOW, 1, SkipReason.PAUSED, NOW)
@@ -325,10 +327,11 @@ def test_attempts_are_told_however_many_a_commit_ends_of_a_run_or_of_one_it_does
     run = a_run(None, RunState.RUNNING, attempt=1, started_at=NOW)
     _, attempt = settle(
         run,
-        AttemptFinished(run.id, run.attempt, NOW, Outcome.SUCCEEDED),
+        AttemptFinished(run.id, run.attempt, NOW, Outcome.FAILED),
         DEFAULT_FAILURE,
         lambda: 0.5,
     )
+    assert attempt is not None
     changes = new(run)
     changes.attempts += [attempt, replace(attempt, number=2), replace(attempt, run=OTHER)]
     store.commit(changes)

@@ -20,6 +20,12 @@ EVENTS = (
     "SELECT seq + key AS seq, value ->> 1 AS kind, value ->> 3 AS run "
     "FROM journal, json_each(told, '$[0]') ORDER BY seq + key"
 )
+ATTEMPTS = """
+SELECT id AS run, attempt AS number, state AS outcome, started_at, finished_at, pid, fence
+FROM runs WHERE state = 'SUCCEEDED'
+UNION ALL
+SELECT run, number, outcome, started_at, finished_at, pid, fence FROM attempts
+"""  # what succeeded may be told by its run alone; what is kept goes before that
 FINAL = {"SUCCEEDED", "FAILED", "DEAD", "CANCELLED", "SKIPPED"}
 
 
@@ -131,7 +137,7 @@ class Store:
             return cls(
                 jobs={row["name"]: row for row in rows("SELECT * FROM jobs")},
                 runs={row["id"]: row for row in rows("SELECT * FROM runs")},
-                attempts={(r["run"], r["number"]): r for r in rows("SELECT * FROM attempts")},
+                attempts={(r["run"], r["number"]): r for r in rows(ATTEMPTS)},
                 skips=rows("SELECT * FROM skips"),
                 events=rows(EVENTS),
                 integrity=str(db.execute("PRAGMA integrity_check").fetchone()[0]),

@@ -17,6 +17,10 @@ from tests.storm.lives import Life, Place, intervals, job
 from tests.storm.nursery import Case, fork, raise_all, reap
 from tests.storm.work import note_death
 
+SUCCESS = (
+    "(run, number, outcome, started_at, finished_at, node, pid, fence) "
+    "SELECT id, attempt, state, started_at, finished_at, node, pid, fence FROM runs WHERE id = ?"
+)
 HOUR = 3600 * 1_000_000
 
 
@@ -72,6 +76,12 @@ class Scene:
 
     def run_of(self, job: str, state: str = "SUCCEEDED") -> str:
         return self.one(f"SELECT id FROM runs WHERE job = '{job}' AND state = '{state}'")[0]
+
+    def kept(self, job: str) -> str:
+        """Keep the success of a run of `job` beside it, as an earlier version did."""
+        run = self.run_of(job)
+        self.sql(f"INSERT INTO attempts {SUCCESS}", run)
+        return run
 
     def lines(self, change: Callable[[list[str]], list[str]]) -> None:
         text = self.place.log.read_text().splitlines(keepends=True)
@@ -161,7 +171,7 @@ def start_twice(scene: Scene) -> None:
 
 
 def start_without_a_commit(scene: Scene) -> None:
-    scene.sql("DELETE FROM attempts WHERE run = ?", scene.run_of("tick"))
+    scene.sql("DELETE FROM attempts WHERE run = ?", scene.run_of("fail", "FAILED"))
 
 
 def start_an_unknown_run(scene: Scene) -> None:
@@ -198,7 +208,7 @@ def leave_without_an_end(scene: Scene) -> None:
 
 
 def start_early(scene: Scene) -> None:
-    run = scene.run_of("tick")
+    run = scene.kept("tick")
     due = scene.one(f"SELECT '', scheduled_at FROM runs WHERE id = '{run}'")[1]
     scene.sql("UPDATE attempts SET pid = 1 WHERE run = ?", run)
     scene.lines(
@@ -210,7 +220,7 @@ def start_early(scene: Scene) -> None:
 
 
 def say_failed_of_what_went_well(scene: Scene) -> None:
-    scene.sql("UPDATE attempts SET outcome = 'FAILED' WHERE run = ?", scene.run_of("tick"))
+    scene.sql("UPDATE attempts SET outcome = 'FAILED' WHERE run = ?", scene.kept("tick"))
 
 
 def say_well_of_what_never_ran(scene: Scene) -> None:
@@ -219,15 +229,15 @@ def say_well_of_what_never_ran(scene: Scene) -> None:
 
 
 def lose_a_living_process(scene: Scene) -> None:
-    scene.sql("UPDATE attempts SET outcome = 'LOST', pid = 1 WHERE run = ?", scene.run_of("tick"))
+    scene.sql("UPDATE attempts SET outcome = 'LOST', pid = 1 WHERE run = ?", scene.kept("tick"))
 
 
 def lose_a_process_before_its_death(scene: Scene) -> None:
-    scene.sql("UPDATE attempts SET outcome = 'LOST' WHERE run = ?", scene.run_of("tick"))
+    scene.sql("UPDATE attempts SET outcome = 'LOST' WHERE run = ?", scene.kept("tick"))
 
 
 def leave_a_gap_between_attempts(scene: Scene) -> None:
-    scene.sql("UPDATE attempts SET number = 2 WHERE run = ?", scene.run_of("tick"))
+    scene.sql("UPDATE attempts SET number = 2 WHERE run = ?", scene.kept("tick"))
 
 
 def miscount(scene: Scene) -> None:

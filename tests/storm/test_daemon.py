@@ -16,7 +16,7 @@ from taskd.core.job import Job
 from taskd.crashpoints import EXIT_CRASHED
 from taskd.task import OneTime
 from tests.storm.besieged import Besieged
-from tests.storm.checker import Log
+from tests.storm.checker import Log, Store
 from tests.storm.lives import Place, job
 from tests.storm.work import linger, microseconds
 
@@ -93,8 +93,7 @@ def states(place: Place) -> Counter[str]:
 
 
 def outcomes(place: Place) -> Counter[str]:
-    with closing(sqlite3.connect(place.store)) as db:
-        return Counter(outcome for (outcome,) in db.execute("SELECT outcome FROM attempts"))
+    return Counter(row["outcome"] for row in Store.read(place.store).attempts.values())
 
 
 def start_and_fill_all_slots(besieged: Besieged, *, seconds: float, grace: str) -> None:

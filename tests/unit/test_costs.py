@@ -43,7 +43,7 @@ class Costs:
     rows: int = 0
 
     def take(self, statement: str) -> None:
-        """Count a statement as SQLite begins it, once for each row that it is given."""
+        """Count a statement as SQLite begins it."""
         self.commits += statement == "COMMIT"
         self.statements[" ".join(statement.split()[:3])] += 1
         self.texts.add(statement)
@@ -130,7 +130,7 @@ def some_tasks(clock: SimulatedClock, count: int, *, after: timedelta = timedelt
     return Added(tasks=tuple(Task(new_id(due_at), Call("os:f"), due_at) for _ in range(count)))
 
 
-def test_64_tasks_that_are_due_cost_9_commits_and_3_rows_each_and_their_moves(
+def test_64_tasks_that_are_due_cost_9_commits_and_3_writes_each(
     bench: Callable[[int], Bench],
 ) -> None:
     at = bench(8)
@@ -141,12 +141,12 @@ def test_64_tasks_that_are_due_cost_9_commits_and_3_rows_each_and_their_moves(
     assert costs.statements == {
         "BEGIN IMMEDIATE": 9,
         "COMMIT": 9,
-        "INSERT INTO runs": 64,
-        "UPDATE runs SET": 56 + 64,  # the first 8 are RUNNING when they are first written
-        "INSERT INTO attempts": 64,
+        "INSERT INTO runs": 1 + 3,  # 8, and 32 + 16 + 8
+        "UPDATE runs SET": 7 + 8,  # eight runs each: they start, and end
         "INSERT INTO journal": 9,
     }
-    assert costs.rows == 64 + 120 + 64 + 9
+    # The first 8 are RUNNING when they are first written.
+    assert costs.rows == 64 + 56 + 64 + 9
 
 
 def test_tasks_that_wait_cost_a_row_each_and_a_block_for_200(
@@ -159,7 +159,7 @@ def test_tasks_that_wait_cost_a_row_each_and_a_block_for_200(
     assert costs.statements == {
         "BEGIN IMMEDIATE": 1,
         "COMMIT": 1,
-        "INSERT INTO runs": 1000,
+        "INSERT INTO runs": 15 + 2,  # 64 at a time, and 32 + 8
         "INSERT INTO journal": 5,
     }
 
@@ -177,12 +177,12 @@ def test_a_tick_costs_what_is_due_not_what_exists(bench: Callable[[int], Bench])
     assert costs.statements == {
         "BEGIN IMMEDIATE": 2,
         "COMMIT": 2,
-        "INSERT INTO runs": 4,
-        "UPDATE runs SET": 4,
-        "UPDATE jobs SET": 8,  # the cursor, and the counters
-        "INSERT INTO attempts": 4,
+        "INSERT INTO runs": 1,
+        "UPDATE runs SET": 1,
+        "UPDATE jobs SET": 2,  # the cursor, and the counters
         "INSERT INTO journal": 2,
     }
+    assert costs.rows == 4 + 4 + 8 + 2
 
 
 def job(name: str, every: timedelta) -> Job:
@@ -208,9 +208,14 @@ def test_no_statement_of_a_turn_reads_a_table_whole(bench: Callable[[int], Bench
     whole = {
         text: plan
         for text, plan in plans.items()
-        if any("SCAN" in step and step not in IN_ORDER for step in plan)
+        if any("SCAN" in step and step not in IN_ORDER and not given(step) for step in plan)
     }
     assert whole == {}
+
+
+def given(step: str) -> bool:
+    """Return whether it goes through the rows that a statement brings along."""
+    return step == "SCAN new" or step.endswith("CONSTANT ROWS")
 
 
 class CountingClock(FakeClock):

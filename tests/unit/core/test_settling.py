@@ -9,6 +9,7 @@ from taskd.core.messages import AttemptFinished
 from taskd.core.retry import FailurePolicy, Jitter, OnCrash, RetryPolicy
 from taskd.core.run import Attempt, Origin, Outcome, Result, Run, RunError, RunId, RunState, start
 from taskd.core.settling import settle
+from tests.successes import success_of
 from tests.unit.core.driver import HOUR, MINUTE, NOON, SECOND
 
 QUEUED = Run(
@@ -33,7 +34,8 @@ def settled(
     **more: object,
 ) -> tuple[Run, Attempt]:
     ended = AttemptFinished(run.id, run.attempt, NOON + at, outcome)
-    return settle(run, replace(ended, **more), policy, lambda: 0.5)  # type: ignore[arg-type]
+    after, attempt = settle(run, replace(ended, **more), policy, lambda: 0.5)  # type: ignore[arg-type]
+    return after, attempt or success_of(after)
 
 
 @pytest.mark.parametrize(
