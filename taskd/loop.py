@@ -133,11 +133,19 @@ class Loop:
         self.inbox.journal_grew(self._store.head())
 
     def wait(self) -> None:
-        """Sleep until a message comes, the next instant is due, or the clock is stepped."""
-        engine = self._turns.engine
-        hungry = engine is not None and any(engine.hunger())
-        if not self.inbox and not hungry:
-            self._clock.wait(self._deadline(), self._wakeup, busy=self._turns.is_busy)
+        """Sleep until a message comes, the next instant is due, or the clock is stepped.
+
+        What was committed ahead begins meanwhile: for that there is no turn.
+        """
+        turns = self._turns
+        turns.begin_due()
+        hungry = turns.engine is not None and any(turns.engine.hunger())
+        while not self.inbox and not hungry:
+            turn_at = self._deadline()
+            until = min(filter(None, (turn_at, turns.next_begin)), default=None)
+            self._clock.wait(until, self._wakeup, busy=turns.is_busy)
+            if not turns.begin_due() or (turn_at is not None and turn_at <= self._clock.now()):
+                return
 
     def _deadline(self) -> datetime | None:
         due: list[datetime] = []

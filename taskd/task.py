@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
+from taskd.core.ahead import as_of, is_ahead
 from taskd.core.messages import JobStopped, RunStopped
+from taskd.core.ports import Clock
 from taskd.core.record import JobRecord, JobState
 from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import Result, Run, RunState
@@ -73,6 +75,7 @@ class TaskError:
 class Owner(Protocol):
     """What a handle needs of its scheduler; `objects` is None when the store is durable."""
 
+    clock: Clock
     inbox: Inbox
     objects: Objects | None
 
@@ -120,10 +123,11 @@ class Task:
         """Return PENDING, QUEUED, RUNNING, RETRYING, SUCCEEDED, FAILED, DEAD or CANCELLED."""
 
         def read(history: History) -> RunState:
-            task = self._find(history)
+            task, now = self._find(history), self._owner.clock.now()
             if isinstance(task, Run):
-                return task.state
-            if any(run.job == self.id for run in history.running()):
+                return as_of(task, now).state
+            live = (run for run in history.running() if run.job == self.id)
+            if any(not is_ahead(run, now) for run in live):
                 return RunState.RUNNING
             is_stopped = task.state is JobState.STOPPED
             return RunState.CANCELLED if is_stopped else RunState.PENDING

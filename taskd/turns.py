@@ -17,6 +17,7 @@ from typing import Final
 from taskd.core.engine import Engine
 from taskd.core.messages import (
     AttemptFinished,
+    Begun,
     ClockStepped,
     Draining,
     HandedBack,
@@ -28,7 +29,7 @@ from taskd.core.messages import (
     StoreHealed,
 )
 from taskd.core.ports import Clock, Executor, Store
-from taskd.core.run import Run, RunId
+from taskd.core.run import Run
 from taskd.core.turn import Reply, RunChange, Turn
 from taskd.core.zones import EPOCH
 from taskd.crashpoints import crash_point
@@ -41,12 +42,14 @@ from taskd.errors import (
 )
 from taskd.inbox import Inbox
 from taskd.outage import Outage
+from taskd.underway import UnderWay
 
 logger = logging.getLogger("taskd.loop")
 
 REFILL: Final = 1000  # runs a window is refilled with: a few milliseconds of reading
 STEP: Final = timedelta(seconds=0.5)  # of wall clock against elapsed time: less is slewing
-HAPPENED: Final = (AttemptFinished, Draining, HandedBack)  # nobody else would tell of it again
+# Nobody else would tell of these again.
+HAPPENED: Final = (AttemptFinished, Begun, Draining, HandedBack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Turns:
         self._store = store
         self._clock = clock
         self._inbox = inbox
-        self._executor = executor
+        self._under_way = UnderWay(executor)
         self._make_engine = engine
         self._on_end = on_end
         self._outage = outage
@@ -88,7 +91,6 @@ class Turns:
         self.unwritten: list[Input] = []
         self.is_draining = False
         self._has_decided = False
-        self._alive: set[tuple[RunId, int]] = set()
         self._refused: list[Refused] = []
         self._doubt: Decided | None = None
         self._damage = ""
@@ -97,7 +99,12 @@ class Turns:
     @property
     def is_busy(self) -> bool:
         """Whether attempts are under way."""
-        return bool(self._alive)
+        return self._under_way.is_busy
+
+    @property
+    def next_begin(self) -> datetime | None:
+        """When the next of the starts that are committed ahead is to begin."""
+        return self._under_way.next_begin()
 
     @property
     def is_condemned(self) -> bool:
@@ -114,9 +121,21 @@ class Turns:
             "and restore a backup or: taskd verify --rebuild FILE"
         )
         self.engine = None
+        self._under_way.take_back(tuple(self._under_way.ahead))
+
+    def begin_due(self) -> bool:
+        """Hand over what was committed ahead and whose instant has come; return if there was any.
+
+        Nothing is decided or written for it: it is the next turn that takes note.
+        """
+        begun = list(self._under_way.begin_due(self._clock.now()))
+        if not all(begun):
+            self.engine = None
+        return bool(begun)
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Do one turn with `inputs`, or what can be done of it."""
+        inputs, self._under_way.begun = [*inputs, *self._under_way.begun], []
         error = self._try(inputs)
         if error is None:
             return
@@ -154,7 +173,10 @@ class Turns:
     def _decide(self, inputs: Sequence[Input]) -> Decided:
         """Decide and commit; what is to be done now is in the turn."""
         now, offset = self._read_clocks()
-        inputs = [*self._clock_step(offset), *inputs]
+        # What had begun when the clock was set is not taken back for it.
+        begun = [item for item in inputs if isinstance(item, Begun)]
+        others = [item for item in inputs if not isinstance(item, Begun)]
+        inputs = [*begun, *self._clock_step(offset), *others]
         engine, self.engine = self.engine, None
         if engine is None:
             engine, inputs = self._make_engine(), [*self._restored(), *inputs]
@@ -163,6 +185,7 @@ class Turns:
         if wanted := engine.wants(inputs, now):
             inputs = [self._store.look_up(wanted), *inputs]
         turn = engine.turn(inputs, now, self._store.head() + 1)
+        self._under_way.take_back(turn.taken_back)
         decided = Decided(turn, inputs, offset)
         if decided.turn.changes:
             self._commit(decided)
@@ -198,8 +221,9 @@ class Turns:
         self._offset, self._has_decided = decided.offset, True
         if any(isinstance(item, StoreHealed) for item in decided.inputs):
             self._outage.over()
-        finished = (item for item in decided.inputs if isinstance(item, AttemptFinished))
-        self._alive.difference_update((item.run, item.attempt) for item in finished)
+        for item in decided.inputs:
+            if isinstance(item, AttemptFinished):
+                self._under_way.ended(item)
         self._act(decided.turn)
         for change in decided.turn.changes.runs.values():
             if change.after.state.is_final and not _was_final(change):
@@ -228,20 +252,10 @@ class Turns:
 
     def _act(self, turn: Turn) -> None:
         """Do what the committed turn asks for."""
-        try:
-            for start in turn.starts:
-                self._executor.start(start)
-                self._alive.add((start.run.id, start.run.attempt))
-        # The machine gives no thread, say. What was not started is handed back by a new engine.
-        except Exception:
-            logger.exception("cannot start a run")
+        if not all(map(self._under_way.start, turn.starts)):
             self.engine = None
         for interrupt in turn.interrupts:
-            try:
-                self._executor.interrupt(interrupt.run, interrupt.stage)
-            # A plug-in's own fault. The next stage comes, should the attempt not end.
-            except Exception:
-                logger.exception("cannot interrupt run %s", interrupt.run)
+            self._under_way.interrupt(interrupt)
         for reply in turn.replies:
             self._inbox.reply(reply)
 
@@ -283,7 +297,8 @@ class Turns:
             pending=self._store.pending(REFILL),
             queued=self._store.queued(REFILL),
             fence=self._store.head(),
-            alive=frozenset(self._alive),
+            alive=frozenset(self._under_way.alive),
+            ahead=self._under_way.ahead,
             restart=not self._has_decided,
         )
         crash_point("load.after")

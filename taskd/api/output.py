@@ -70,7 +70,12 @@ class Following:
             self.attempt, self.after = self.attempt + 1, 0
             return lines, None
         self.is_over = run.state.is_final or (self.is_of_one and not _may_print(run, self.attempt))
-        return lines, None if self.is_over else self.host.scheduler.inbox.follow(head)
+        if self.is_over:
+            return lines, None
+        if run.state is RunState.RUNNING and self.host.scheduler.executor.live(run.id) is None:
+            # It begins in a moment, or its end is being written: to be looked at again very soon.
+            return lines, outputs.more_than(self.run, self.attempt, self.after)
+        return lines, self.host.scheduler.inbox.follow(head)
 
     def _lines(self, chunk: Chunk) -> Iterator[Document]:
         where = {"run": self.run, "attempt": self.attempt, "after": chunk.after}

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from taskd.api.asking import Ask, Body, Host, invalid, moment, parse, record_of
+from taskd.core.ahead import as_of, is_ahead
 from taskd.core.forecast import upcoming
 from taskd.core.job import JobName
 from taskd.core.reasons import reason_at, reason_next
@@ -88,6 +89,8 @@ def live_by_job(host: Host, history: History) -> dict[JobName | None, list[Docum
     executor, now = host.scheduler.executor, host.scheduler.clock.now()
     found: dict[JobName | None, list[Document]] = {}
     for run in history.running():
+        if is_ahead(run, now):
+            continue
         found.setdefault(run.job, []).append(live_view(run, executor.live(run.id), now))
     return found
 
@@ -100,6 +103,7 @@ def runs(host: Host, ask: Ask) -> object:
         if word not in RunState.__members__:
             raise invalid("state", f"{word} is no state of a run", _nearest_state(word))
     states = [RunState(word) for word in words]
+    now = host.scheduler.clock.now()
 
     def read(history: History) -> list[Document]:
         if query.job is not None and not history.has_runs_of(query.job):
@@ -107,11 +111,16 @@ def runs(host: Host, ask: Ask) -> object:
         found = history.runs(
             job=query.job,
             states=states,
-            since=moment("since", query.since, host.scheduler.clock.now(), back=True),
+            since=moment("since", query.since, now, back=True),
             limit=query.limit,
         )
         live = host.scheduler.executor.live
-        return [run_view(run, history.attempts(run.id), live(run.id)) for run in found]
+        shown = (as_of(run, now) for run in found)
+        return [
+            run_view(run, history.attempts(run.id), live(run.id))
+            for run in shown
+            if not states or run.state in states
+        ]
 
     return host.scheduler.read(read)
 
@@ -153,7 +162,8 @@ def run(host: Host, ask: Ask) -> Document:
         if found is None:
             raise UnknownTask(ask.name, kind="run")
         live = host.scheduler.executor.live(found.id)
-        return run_view(found, history.attempts(found.id), live)
+        shown = as_of(found, host.scheduler.clock.now())
+        return run_view(shown, history.attempts(found.id), live)
 
     return host.scheduler.read(read)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
-from taskd.core.execution import DEFAULT_EXECUTION
+from taskd.core.ahead import AHEAD, is_ahead
+from taskd.core.claims import Claims
 from taskd.core.firing import fire, pass_over
 from taskd.core.job import JobName
 from taskd.core.ledger import Ledger
@@ -13,6 +15,7 @@ from taskd.core.lookups import wanted
 from taskd.core.messages import (
     AnyRequest,
     AttemptFinished,
+    Begun,
     Checkpointed,
     ClockStepped,
     Draining,
@@ -31,7 +34,6 @@ from taskd.core.planning import rescued, stepped
 from taskd.core.record import JobRecord, JobState
 from taskd.core.requests import answer, release
 from taskd.core.retention import DEFAULT_RETENTION
-from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import (
     Outcome,
     Run,
@@ -39,12 +41,16 @@ from taskd.core.run import (
     RunState,
     microseconds,
     move,
-    start,
 )
 from taskd.core.settling import settle
 from taskd.core.timeouts import interrupt_late, limit_time
-from taskd.core.turn import Note, Reply, Start, Turn
+from taskd.core.turn import Note, Reply, Turn
+from taskd.core.value import replace
+from taskd.core.withdrawing import reconsider, take_back, take_back_all
 from taskd.errors import Stopped, TaskdError
+
+TOLERABLE: Final = timedelta(milliseconds=1)
+"""An attempt that begins later than this after its instant says so: it is written once more."""
 
 
 class Engine:
@@ -52,8 +58,9 @@ class Engine:
 
     `workers` is the number of slots. `new_id` makes a run id, given the instant; `draw` gives
     chance in [0, 1). `node` and `pid` are recorded with each attempt. `window` is how many waiting
-    tasks of each kind memory holds. After a commit that failed or was refused the engine is thrown
-    away: see `Restored`.
+    tasks of each kind memory holds. With `ahead` starts are committed a moment before their
+    instant: see `Start`. After a commit that failed or was refused the engine is thrown away: see
+    `Restored`.
     """
 
     def __init__(
@@ -65,15 +72,15 @@ class Engine:
         new_id: Callable[[datetime], RunId],
         draw: Callable[[], float],
         window: int = 1000,
+        ahead: bool = False,
     ) -> None:
-        self._node = node
-        self._pid = pid
-        self._workers = workers
         self._new_id = new_id
         self._draw = draw
-        self._fence = 0
         self._ledger = Ledger(window=max(window, 4 * workers), draw=draw)
+        self._claims = Claims(self._ledger, node=node, pid=pid, workers=workers, new_id=new_id)
         self._draining = False
+        self._ahead = ahead
+        self._looked_until: datetime | None = None
 
     def turn(self, inputs: Sequence[Input], now: datetime, event: int = 1) -> Turn:
         """Take what happened, decide everything that is due at `now`, and say what to do.
@@ -87,13 +94,16 @@ class Engine:
         if not self._draining:
             self._fire_due_jobs(now)
             self._queue_due_runs(now)
-            self._claim(now)
+            self._claims.claim(now)
+        if self._ahead and not self._draining:
+            self._claims.claim_ahead(now)
+            self._looked_until = now + AHEAD
         return turn
 
     def next_wakeup(self) -> datetime | None:
         """When the next turn is due by the clock; None when only a message can bring one."""
         if not self._draining:
-            return self._ledger.next_wakeup()
+            return self._ledger.next_wakeup(self._looked_until)
         deadline = self._ledger.deadlines.first()
         return deadline.at if deadline else None
 
@@ -103,7 +113,7 @@ class Engine:
             return False, False
         pending, queued = self._ledger.backlog.pending, self._ledger.backlog.queued
         wants_pending = pending.has_more and pending.head() is None
-        wants_queued = queued.has_more and queued.head() is None and self._has_free_slot
+        wants_queued = queued.has_more and queued.head() is None and self._claims.free_slots > 0
         return wants_pending, wants_queued
 
     def wants(self, inputs: Sequence[Input], now: datetime) -> Wanted:
@@ -126,11 +136,6 @@ class Engine:
         """The runs whose attempt was given up and has not ended."""
         return frozenset(self._ledger.backlog.abandoned)
 
-    @property
-    def _has_free_slot(self) -> bool:
-        backlog = self._ledger.backlog
-        return len(backlog.running) - len(backlog.abandoned) < self._workers
-
     def _take(self, item: Input, now: datetime) -> None:
         match item:
             case Restored():
@@ -141,6 +146,8 @@ class Engine:
                 self._ledger.known.learn(item)
             case AttemptFinished():
                 self._finish(item)
+            case Begun():
+                self._begin(item, now)
             case ClockStepped():
                 self._step_clock(item)
             case StoreHealed():
@@ -151,6 +158,7 @@ class Engine:
             case Refused():
                 pass_over(self._ledger, item.occurrences, now, self._new_id)
             case Draining():
+                take_back_all(self._ledger)
                 self._draining = True
             case HandedBack():
                 self._hand_back(now)
@@ -161,6 +169,7 @@ class Engine:
         try:
             if self._draining and not isinstance(request, Marked | Checkpointed):
                 raise Stopped("taskd is shutting down")
+            reconsider(self._ledger, request)
             reply = Reply(request.ticket, answer(self._ledger, request, now, self._new_id))
         except TaskdError as refused:
             reply = Reply(request.ticket, error=refused)
@@ -169,22 +178,45 @@ class Engine:
     def _restore(self, restored: Restored, now: datetime) -> None:
         """Take over what the store holds; decide first about attempts that nobody executes."""
         ledger = self._ledger
-        self._fence = max(self._fence, restored.fence)
+        self._claims.fence = max(self._claims.fence, restored.fence)
         for record in restored.jobs:
             ledger.hold_job(record)
-            if restored.restart:
-                self._replace(record, rescued(record, now))
         ledger.refill(restored.pending, restored.queued)
         for run in restored.live:
             ledger.hold_run(run)
-        # In the same process a run that the executor does not have was committed and never started.
-        outcome = Outcome.LOST if restored.restart else Outcome.RELEASED
+        ledger.ahead |= restored.ahead
         for run in restored.live:
-            if run.state is RunState.RUNNING and (run.id, run.attempt) not in restored.alive:
-                ended = AttemptFinished(run.id, run.attempt, now, outcome, has_begun=False)
-                self._settle(run, ended)
-            elif run.state is RunState.RUNNING and not run.abandoned:
+            if run.state is not RunState.RUNNING:
+                continue
+            if (run.id, run.attempt) not in restored.alive:
+                self._miss(run, now, restart=restored.restart)
+            elif not run.abandoned:
                 limit_time(ledger, run, now)
+        for record in list(ledger.jobs.values()) if restored.restart else ():
+            self._replace(record, rescued(record, now))
+
+    def _miss(self, run: Run, now: datetime, *, restart: bool) -> None:
+        """Settle a run that is RUNNING, and that nobody executes.
+
+        In the same process it was committed and never started.
+        """
+        has_come = run.started_at is not None and run.started_at <= now
+        if is_ahead(run, now) or not (restart or has_come):
+            take_back(self._ledger, run)
+            return
+        outcome = Outcome.LOST if restart else Outcome.RELEASED
+        self._settle(run, AttemptFinished(run.id, run.attempt, now, outcome, has_begun=False))
+
+    def _begin(self, begun: Begun, now: datetime) -> None:
+        """Take note that what was ahead is under way; one that began late says so."""
+        ledger, run = self._ledger, self._ledger.runs.get(begun.run)
+        ledger.ahead.discard(begun.run)
+        if run is None or run.state is not RunState.RUNNING or run.attempt != begun.attempt:
+            return
+        if run.started_at is not None and begun.at - run.started_at >= TOLERABLE:
+            run = replace(run, started_at=begun.at, first_started_at=begun.at)
+            ledger.put_run(run)
+            limit_time(ledger, run, now)
 
     def _finish(self, ended: AttemptFinished) -> None:
         run = self._ledger.runs.get(ended.run)
@@ -194,14 +226,11 @@ class Engine:
 
     def _settle(self, run: Run, ended: AttemptFinished) -> None:
         self._ledger.deadlines.drop(run.id)
-        settled, attempt = settle(run, ended, self._failure_policy(run), self._draw)
+        policy = self._ledger.failure_policy_of(run)
+        settled, attempt = settle(run, ended, policy, self._draw)
         if attempt is not None:
             self._ledger.turn.changes.attempts.append(attempt)
         self._ledger.put_run(settled)
-
-    def _failure_policy(self, run: Run) -> FailurePolicy:
-        record = self._ledger.jobs.get(run.job) if run.job else None
-        return record.job.failure if record else run.failure or DEFAULT_FAILURE
 
     def _hand_back(self, now: datetime) -> None:
         for name in sorted(self._ledger.backlog.running):
@@ -212,6 +241,7 @@ class Engine:
     def _step_clock(self, step: ClockStepped) -> None:
         note = Note("clock.stepped", {"by_s": step.by.total_seconds()})
         self._ledger.turn.changes.notes.append(note)
+        take_back_all(self._ledger)
         self._ledger.deadlines.shift(step.by)
         for record in list(self._ledger.jobs.values()):
             self._replace(record, stepped(record, step.by))
@@ -231,29 +261,3 @@ class Engine:
         backlog = self._ledger.backlog
         while (due := backlog.next_due()) is not None and due.key <= microseconds(now):
             self._ledger.put_run(move(self._ledger.runs[due.run], RunState.QUEUED, now))
-
-    def _claim(self, now: datetime) -> None:
-        """Start the best of what waits in each free slot."""
-        ledger = self._ledger
-        while self._has_free_slot and (best := ledger.backlog.best()) is not None:
-            run = ledger.runs[best]
-            record = ledger.jobs.get(run.job) if run.job else None
-            call = run.call or (record.job.call if record else None)
-            if call is None:
-                ledger.put_run(move(run, RunState.CANCELLED, now, reason="its job was removed"))
-                continue
-            self._fence += 1
-            started = start(
-                run,
-                now,
-                node=self._node,
-                pid=self._pid,
-                fence=self._fence,
-                max_attempts=self._failure_policy(run).retry.max_attempts,
-            )
-            ledger.put_run(started)
-            limit_time(ledger, started, now)
-            carry = record is not None and record.job.carry
-            carried = record.carried if record and carry else None
-            execution = record.job.execution if record else DEFAULT_EXECUTION
-            ledger.turn.starts.append(Start(started, call, carry, carried, execution))

@@ -11,7 +11,7 @@ from taskd.core.late import Catchup
 from taskd.core.ledger import Ledger, decided
 from taskd.core.occurrences import due_after
 from taskd.core.overlap import make_room
-from taskd.core.planning import drop_missed, plan
+from taskd.core.planning import Plan, drop_missed, plan
 from taskd.core.record import JobRecord, Skip, SkipReason
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
 from taskd.core.value import replace
@@ -28,8 +28,12 @@ def fire(
     until: datetime | None = None,
 ) -> None:
     """Decide the occurrences of a job up to `until`, by default up to `now`."""
-    job = record.job
-    planned = plan(record, now, live=ledger.count_live(job.name), until=until)
+    live = ledger.count_live(record.job.name)
+    carry_out(ledger, record.job, plan(record, now, live=live, until=until), now, new_id)
+
+
+def carry_out(ledger: Ledger, job: Job, planned: Plan, now: datetime, new_id: NewId) -> None:
+    """Make the runs and skips of a plan, and move the job's cursor past them."""
     if planned.runs:
         make_room(ledger, job, now)
     made = ledger.jobs[job.name].scheduled_runs

@@ -6,11 +6,11 @@ ordered sets of waiting runs. Everything else sleeps in the store.
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from taskd.core.ahead import LEAD
 from taskd.core.backlog import Backlog
 from taskd.core.deadlines import GIVE_UP, Deadlines
 from taskd.core.job import KILL_GRACE, JobName
@@ -19,9 +19,11 @@ from taskd.core.messages import Page, Receipt
 from taskd.core.occurrences import due_after, is_elapsed
 from taskd.core.planning import after_run, concluded
 from taskd.core.record import JobRecord, JobState, Skip
+from taskd.core.retry import DEFAULT_FAILURE, FailurePolicy
 from taskd.core.run import MICROSECOND, Origin, Run, RunId, RunState
 from taskd.core.turn import Changes, Interrupt, JobChange, Mark, RunChange, Turn
 from taskd.core.value import replace
+from taskd.core.wakes import Wakes
 from taskd.core.zones import EPOCH
 from taskd.errors import UnknownTask
 
@@ -31,7 +33,8 @@ BAD_ENDS = (RunState.FAILED, RunState.DEAD)
 class Ledger:
     """Jobs, live runs and their places; `put_*` change them and write that into the turn.
 
-    `draw` gives a number in [0, 1), for jitter.
+    `draw` gives a number in [0, 1), for jitter. `ahead` are the runs whose start is committed and
+    waits for its instant.
     """
 
     def __init__(self, *, window: int, draw: Callable[[], float]) -> None:
@@ -41,7 +44,8 @@ class Ledger:
         self.live: defaultdict[JobName, set[RunId]] = defaultdict(set)
         self.backlog = Backlog(window, self._instances_of)
         self.deadlines = Deadlines()
-        self._wakes: list[tuple[datetime, JobName]] = []
+        self.wakes = Wakes(self.jobs)
+        self.ahead: set[RunId] = set()
         self.known = Known()
         self.unique_in_periods: set[JobName] = set()
         self._open_skips: dict[JobName, Skip] = {}
@@ -75,29 +79,29 @@ class Ledger:
 
     def due_jobs(self, now: datetime) -> Iterator[JobRecord]:
         """Yield the jobs that want attention by `now`, soonest first, until none is left."""
-        while (wake := self._next_wake()) is not None and wake[0] <= now:
+        while (wake := self.wakes.first()) is not None and wake[0] <= now:
             yield self.jobs[wake[1]]
 
-    def next_wakeup(self) -> datetime | None:
-        """When the next job or waiting run is due."""
-        wake = self._next_wake()
+    def next_wakeup(self, looked_until: datetime | None = None) -> datetime | None:
+        """When the next job or waiting run is due, or is to be looked at.
+
+        That is `LEAD` before it is due, unless it was `looked_until` then; None: no more than that.
+        """
+        wake = self.wakes.first()
         due = self.backlog.next_due()
         instants = [EPOCH + due.key * MICROSECOND] if due else []
         if wake:
             instants.append(wake[0])
+        if looked_until is not None:
+            instants = [at if at <= looked_until else at - LEAD for at in instants]
         if deadline := self.deadlines.first():
             instants.append(deadline.at)
         return min(instants, default=None)
 
-    def _next_wake(self) -> tuple[datetime, JobName] | None:
-        # Entries are never removed from the heap, only passed over once they no longer hold.
-        while self._wakes:
-            at, name = self._wakes[0]
-            record = self.jobs.get(name)
-            if record is not None and record.wakes_at == at:
-                return at, name
-            heapq.heappop(self._wakes)
-        return None
+    def failure_policy_of(self, run: Run) -> FailurePolicy:
+        """What follows a failure of `run`."""
+        record = self.jobs.get(run.job) if run.job else None
+        return record.job.failure if record else run.failure or DEFAULT_FAILURE
 
     def grace_of(self, run: Run) -> timedelta:
         """How long an attempt of `run` is given between the stages of an interruption."""
@@ -118,7 +122,7 @@ class Ledger:
                 self.backlog.place(self.runs[run])
         wakes_at = record.wakes_at
         if wakes_at is not None and (before is None or before.wakes_at != wakes_at):
-            heapq.heappush(self._wakes, (wakes_at, record.job.name))
+            self.wakes.put(wakes_at, record.job.name)
 
     def hold_run(self, run: Run) -> None:
         """Keep a live run in memory; drop one that ended, and tasks that go to sleep."""
@@ -172,6 +176,11 @@ class Ledger:
         had_ended = latest is not None and latest.state.is_final  # it only leaves the dead letters
         if run.state.is_final and not had_ended and run.job in self.jobs:
             self.put_job(self._with_end(self.jobs[run.job], run), actor)
+
+    def withdraw_run(self, run: Run) -> None:
+        """Write that a run never was: its start was committed ahead, and is taken back."""
+        self.turn.changes.withdrawn[run.id] = run
+        self.hold_run(replace(run, state=RunState.CANCELLED))  # which has a place nowhere
 
     def interrupt(self, run: Run, now: datetime, stage: int) -> None:
         """Interrupt the attempt under way, and plan the next stage where that is not done yet."""

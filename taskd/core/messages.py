@@ -35,7 +35,8 @@ class Restored:
 
     `live` are the RUNNING runs, all live ones of jobs and all that lost an attempt. `fence` is at
     least that of every attempt that ever started. `alive` are the attempts that this process still
-    executes; after a `restart` there are none, and those found RUNNING are LOST.
+    executes; after a `restart` there are none, and those found RUNNING are LOST. `ahead` are the
+    runs whose start waits for its instant.
     """
 
     jobs: tuple[JobRecord, ...]
@@ -44,6 +45,7 @@ class Restored:
     queued: Page
     fence: int = 0
     alive: frozenset[tuple[RunId, int]] = frozenset()
+    ahead: frozenset[RunId] = frozenset()
     restart: bool = True
 
 
@@ -115,6 +117,15 @@ class AttemptFinished:
         """What a retry policy may call this failure: its classes and its category."""
         category = self.error.category if self.error else None
         return frozenset(self.classes if category is None else (*self.classes, category))
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt whose start was committed ahead was handed to its executor, at `at`."""
+
+    run: RunId
+    attempt: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +343,7 @@ Input: TypeAlias = (
     | Refused
     | Found
     | AttemptFinished
+    | Begun
     | ClockStepped
     | StoreHealed
     | Noticed

@@ -254,6 +254,17 @@ def stopped(record: JobRecord) -> JobRecord:
     )
 
 
+def unfired(record: JobRecord, due_at: datetime) -> JobRecord:
+    """Return `record` as it was before its run for `due_at`, the latest one decided, was made."""
+    until = record.decided_until
+    return replace(
+        record,
+        next_due_at=due_at,
+        scheduled_runs=record.scheduled_runs - 1,
+        decided_until=None if until is None else min(until, due_at - MICROSECOND),
+    )
+
+
 def after_run(record: JobRecord, ended_at: datetime) -> JobRecord:
     """Return `record` once no run of it is live any more: a fixed-delay job waits from here."""
     schedule = record.job.schedule

@@ -17,6 +17,7 @@ from enum import Enum
 from itertools import islice, permutations
 from typing import Final
 
+from taskd.core.ahead import AHEAD
 from taskd.core.late import Catchup
 from taskd.core.ledger import decided
 from taskd.core.occurrences import due_after
@@ -31,6 +32,7 @@ from taskd.core.planning import (
     resumed,
     stepped,
     stopped,
+    unfired,
 )
 from taskd.core.record import JobRecord, JobState, Skip, SkipReason
 from taskd.core.run import MICROSECOND, RunId
@@ -87,12 +89,21 @@ class Ended:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A run that was committed ahead of its instant, and was taken back: it never was."""
+
+    run: RunId
+    due_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTurn:
     """What the journal tells of one job in one turn; `seq` is that of the turn's first event.
 
     `before` is None for a job that was new, `after` for one that was removed. `live` are its runs
-    that had not ended before. `steps` are the steps of the wall clock. `taken` are the occurrences
+    that had not ended before. `withdrawn` is the one of them that goes, which is the first to
+    happen. `steps` are the steps of the wall clock. `taken` are the occurrences
     that have a run already, from before the clock was set back: the store refuses them.
     """
 
@@ -102,6 +113,7 @@ class RecordedTurn:
     after: JobRecord | None
     live: frozenset[RunId]
     happened: tuple[Made | Ended, ...] = ()
+    withdrawn: Withdrawn | None = None
     steps: tuple[timedelta, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     taken: Set[datetime] = frozenset()
@@ -148,6 +160,7 @@ def decide_again(turn: RecordedTurn) -> Decision:
             course.take(order)
             if fires:
                 course.fire()
+                course.fire_ahead()
             due_at = course.record.next_due_at if after is not None and course.record else None
             recorded_due_at = after.next_due_at if after is not None else None
             again = course.verdicts()
@@ -224,6 +237,9 @@ class _Course:
         if before is None:
             self.record = first_seen(turn.after.job, turn.at) if turn.after else None
             return
+        if turn.withdrawn is not None:
+            self._live.discard(turn.withdrawn.run)
+            before = self._put(unfired(before, turn.withdrawn.due_at))
         for by in turn.steps:
             before = self._put(stepped(before, by))
         after = turn.after
@@ -255,6 +271,18 @@ class _Course:
                 self._fire(self.record, planned)
                 return
             self._pass_over(self.record, taken[0])
+
+    def fire_ahead(self) -> None:
+        """Decide what was decided ahead of its instant, as if that had come."""
+        latest = self._turn.at + AHEAD
+        instants = (verdict.last_at for verdict in self._turn.verdicts if verdict.reason is None)
+        for due_at in (at for at in instants if self._turn.at < at <= latest):
+            record, live = self.record, len(self._live) + self._fired
+            is_free = not live and due_at not in self._turn.taken
+            if record is None or record.wakes_at != due_at or not is_free:
+                continue
+            if record.state is JobState.ACTIVE:
+                self._fire(record, plan(record, due_at, live=0, until=due_at))
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return what was decided."""

@@ -38,6 +38,7 @@ from taskd.core.reruns import dismiss, retry
 from taskd.core.run import Origin, Run, RunId, RunState, move
 from taskd.core.unique import OnConflict
 from taskd.core.value import replace
+from taskd.core.withdrawing import keep_back
 from taskd.core.within import checkpoint, mark
 from taskd.errors import Conflict
 
@@ -323,6 +324,8 @@ def _end(
     ledger: Ledger, run: Run, now: datetime, reason: str, request: JobStopped | RunStopped
 ) -> Run:
     """Cancel a waiting run; mark a running one as stopping and interrupt it."""
+    if run.id in ledger.ahead:
+        run = keep_back(ledger, run)
     if run.state is RunState.RUNNING:
         ended = replace(run, stopping=True, reason=reason)
         ledger.interrupt(ended, now, INSIST if request.force else ASK)

@@ -5,6 +5,8 @@ PENDING ──due──▶ QUEUED ──started──▶ RUNNING ──▶ SUCCE
    │               │ │                 │ └──▶ RETRYING ──due──▶ QUEUED
    ▼               └─│────released─────┘
 SKIPPED ◀────────────┘        CANCELLED, from any live state
+
+A start that was committed ahead of its instant and is taken back leads from RUNNING to PENDING.
 """
 
 from __future__ import annotations
@@ -69,6 +71,7 @@ TRANSITIONS: Final[Mapping[RunState, frozenset[RunState]]] = {
     RunState.QUEUED: frozenset({RunState.RUNNING, RunState.SKIPPED, RunState.CANCELLED}),
     RunState.RUNNING: frozenset(
         {
+            RunState.PENDING,
             RunState.QUEUED,
             RunState.RETRYING,
             RunState.SUCCEEDED,

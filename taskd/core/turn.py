@@ -64,9 +64,12 @@ class Changes:
     """Everything that one turn writes, in one transaction: the rows, and the journal of them.
 
     `attempts` are those that ended and that are kept beside their runs.
+    `withdrawn` are runs whose start was committed ahead and is taken back: their rows go, before
+    any other is written, and the occurrences are to be decided again.
     """
 
     at: datetime
+    withdrawn: dict[RunId, Run] = field(default_factory=dict)
     runs: dict[RunId, RunChange] = field(default_factory=dict)
     jobs: dict[JobName, JobChange] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
@@ -76,7 +79,7 @@ class Changes:
     notes: list[Note] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        decided = self.runs or self.jobs or self.attempts or self.skips
+        decided = self.runs or self.jobs or self.attempts or self.skips or self.withdrawn
         return bool(decided or self.marks or self.receipts or self.notes)
 
 
@@ -85,11 +88,13 @@ class Start:
     """Hand an attempt to the executor.
 
     With `carry` the last succeeded result replaces the first argument: `carried`, as JSON, where
-    there was one; a scheduler in memory keeps the object itself.
+    there was one; a scheduler in memory keeps the object itself. It is committed ahead of `at`,
+    where that is given: not an instant before may it begin.
     """
 
     run: Run
     call: Call
+    at: datetime | None = None
     carry: bool = False
     carried: str | None = None
     execution: Execution = DEFAULT_EXECUTION
@@ -114,9 +119,14 @@ class Reply:
 
 @dataclass(slots=True)
 class Turn:
-    """What one turn decided: commit `changes` first, then do the rest in this order."""
+    """What one turn decided: commit `changes` first, then do the rest in this order.
+
+    `taken_back` are runs whose start was committed ahead: from now on they must not begin, whatever
+    becomes of the commit.
+    """
 
     changes: Changes
+    taken_back: list[RunId] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     interrupts: list[Interrupt] = field(default_factory=list)
     replies: list[Reply] = field(default_factory=list)

@@ -13,7 +13,15 @@ from itertools import takewhile
 from typing import Any, Final
 
 from taskd.core.record import JobRecord, SkipReason
-from taskd.core.replaying import Decision, Ended, Made, RecordedTurn, Verdict, decide_again
+from taskd.core.replaying import (
+    Decision,
+    Ended,
+    Made,
+    RecordedTurn,
+    Verdict,
+    Withdrawn,
+    decide_again,
+)
 from taskd.core.run import FINAL, Origin, RunId, RunState
 from taskd.stores.chain import CUT
 from taskd.stores.events import Event
@@ -133,6 +141,7 @@ class _Found:
     """What the events of a turn tell."""
 
     happened: list[Made | Ended]
+    withdrawn: list[Withdrawn]
     steps: list[timedelta]
     skips: list[Verdict]
     runs: list[Verdict]
@@ -159,7 +168,7 @@ class _Fold:
         before, live = self._record, frozenset(self._live)
         self._taken.update(self._run_now)
         self._run_now.clear()
-        found = _Found([], [], [], [])
+        found = _Found([], [], [], [], [])
         for event in events:
             self._take(event, before, found)
         after = self._record = None if self._row is None else job_record(self._row)
@@ -173,6 +182,7 @@ class _Fold:
             after=after,
             live=live,
             happened=tuple(found.happened),
+            withdrawn=next(iter(found.withdrawn), None),
             steps=tuple(found.steps),
             verdicts=(*found.skips, *found.runs),
             taken=self._taken,
@@ -183,6 +193,11 @@ class _Fold:
             found.steps.append(timedelta(seconds=event.data["by_s"]))
         elif event.kind == "job.removed":
             self._row = None
+        elif event.kind == "run.withdrawn" and event.run is not None:
+            due_at = instant(event.data["withdrawn"]["scheduled_at"])
+            self._live.discard(RunId(event.run))
+            self._taken.discard(due_at)
+            found.withdrawn.append(Withdrawn(RunId(event.run), due_at))
         if event.run is not None and "run" in event.data:
             self._run(RunId(event.run), event.data["run"], found)
         if "skip" in event.data:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from taskd.core.job import JobName
 from taskd.core.record import JobState
-from taskd.core.run import RunId
+from taskd.core.run import RunId, microseconds
 from taskd.core.turn import Changes, JobChange, Mark, RunChange
 from taskd.stores.layout import Values
 from taskd.stores.rows import (
@@ -37,12 +37,12 @@ class Event:
     """One record that something happened: the `seq`-th of the journal, counted from 1.
 
     `at` is aware UTC, the instant of its commit, and `commit` the sequence of that one's first
-    event. `kind` is ``job.WORD``, ``run.STATE`` in lower
-    case, ``attempt.OUTCOME``, ``occurrence.skipped``, ``run.marked``, ``request.kept``,
-    ``journal.pruned`` or ``journal.cut``. `data`
-    holds the columns that changed with their new values, by what they are columns of; ``prev`` is
-    the `commit` of the event before this one that tells of the run, ``reason`` why somebody stopped
-    or resumed the job.
+    event. `kind` is ``job.WORD``, ``run.STATE`` in lower case, ``attempt.OUTCOME``,
+    ``occurrence.skipped``, ``run.marked``, ``run.withdrawn``, ``request.kept``, ``journal.pruned``
+    or ``journal.cut``. A ``run.running`` whose ``started_at`` is later than `at` was committed
+    ahead of that instant, and ``run.withdrawn`` takes one of those back. `data` holds the columns
+    that changed with their new values, by what they are columns of; ``prev`` is the `commit` of the
+    event before this one that tells of the run, ``reason`` why somebody stopped or resumed the job.
     """
 
     seq: int
@@ -72,6 +72,9 @@ def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told
         else:
             why = {"reason": job.reason} if job.reason else {}
             yield job.actor, kind, name, None, {"job": moved, **why}
+    for run in changes.withdrawn.values():
+        due = {"scheduled_at": microseconds(run.scheduled_at)}
+        yield TASKD, "run.withdrawn", run.job, run.id, {"withdrawn": due}
     marks = dict(changes.marks)
     yield from _run_events(changes, deltas, told, marks)
     for skip in changes.skips.values():

@@ -55,6 +55,8 @@ def apply(db: sqlite3.Connection, event: Event) -> None:
     match event.kind:
         case "job.removed":
             _delete(db, "jobs", (event.job,))
+        case "run.withdrawn":
+            _delete(db, "runs", (event.run,))
         case "journal.pruned":
             for run in told["runs"]:
                 _delete(db, "runs", (run,))

@@ -68,6 +68,7 @@ FIND_OCCURRENCE = "SELECT 1 FROM runs WHERE origin = 'schedule' AND job = ? AND 
 RUN_KEY = ("id", "state", "attempt")
 """What a run's row must still be like where it is moved: compare-and-set."""
 JOB_KEY = ("name", "version")
+DELETE_RUN = "DELETE FROM runs WHERE id = ? AND state = ? AND attempt = ?"
 DELETE_JOB = "DELETE FROM jobs WHERE name = ? AND version = ?"
 PUT_SKIP = (
     "ON CONFLICT (job, first_at) DO UPDATE SET last_at = excluded.last_at, count = excluded.count, "
@@ -224,6 +225,9 @@ class SqliteStore:
         crash_point("commit.jobs")
         self._write_jobs(changes.jobs.values())
         crash_point("commit.runs")
+        for run in changes.withdrawn.values():
+            place = (run.id, run.state.value, run.attempt)
+            self._require(self._db.execute(DELETE_RUN, place).rowcount, 1)
         deltas = self._write_runs(changes.runs.values(), transaction.commit)
         crash_point("commit.attempts")
         bulk.insert(self._db, "attempts", ATTEMPT_COLUMNS, map(attempt_row, changes.attempts))

@@ -49,6 +49,13 @@ class Attempts:
         """An attempt ends by itself, or heeds an interruption."""
         self._played[run, attempt] = part
 
+    def withdrawn(self, run: Run) -> None:
+        """A run whose start was taken back never was, and nobody has begun it."""
+        has_begun = (run.id, run.attempt) in self._began
+        self._expect(Rule.ATTEMPTS, not has_begun, f"{run.id} has begun, and is withdrawn")
+        if run.job is not None:
+            self._under_way[run.job] -= 1
+
     # -- a commit --------------------------------------------------------------------------------
 
     def committed(self, changes: Changes, known: Mapping[RunId, Run]) -> None:

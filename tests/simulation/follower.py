@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from taskd.core.ahead import AHEAD
 from taskd.core.job import Job
 from taskd.core.record import JobRecord, JobState, SkipReason
 from taskd.core.run import Run
@@ -12,6 +13,7 @@ from tests.simulation.dues import next_due
 from tests.simulation.policies import Decision, fired, is_excluded, released
 
 MICROSECOND: Final = timedelta(microseconds=1)
+ZERO: Final = timedelta(0)
 
 
 class Segment(NamedTuple):
@@ -70,7 +72,14 @@ class Follower:
             return False
         # Each step of the clock moves a grid by a microsecond more.
         start_at = max(now, self._record.job.bounds.start_at or now)
-        return cursor > start_at + schedule.interval + 1000 * MICROSECOND
+        return cursor > start_at + schedule.interval + AHEAD + 1000 * MICROSECOND
+
+    def gives_back(self, due_at: datetime) -> None:
+        """Expect that the latest decision was none: its run was withdrawn before its instant."""
+        self._made -= 1
+        self.cursor = due_at
+        if self._decided_until is not None:
+            self._decided_until = min(self._decided_until, due_at - MICROSECOND)
 
     def owes(self, at: datetime) -> bool:
         """Whether a due instant up to `at` is undecided."""
@@ -139,7 +148,8 @@ class Follower:
                 f"{segment} was decided where {cursor} was next and {len(dues)} were due"
                 f" until {dues[-1:]}"
             )
-        if segment.last > at:
+        is_ahead = segment.reason is None and segment.last <= at + AHEAD
+        if segment.last > at and not is_ahead:
             self._problem(f"{segment.last} was decided at {at}, before its time")
         for due in dues:
             if (segment.reason is SkipReason.CALENDAR) != is_excluded(job, due):
@@ -173,7 +183,9 @@ class Follower:
         wanted = expect(after.job, dues, at, live=live - runs, made=made, delay=delay)
         if taken != wanted:
             self._problem(f"{taken} at {at} with {live - runs} live runs, {wanted} was due")
-        if before.state is JobState.ACTIVE and at < dues[0] + delay:
+        if before.state is JobState.ACTIVE and at < dues[0] + delay - (
+            AHEAD if taken[-1:] == [(dues[0], None)] and not delay else ZERO
+        ):
             self._problem(f"{dues[0]} was decided at {at}, before its jitter of {delay}")
 
     def becomes(self, after: JobRecord, at: datetime, latest: datetime | None, live: int) -> None:

@@ -12,6 +12,7 @@ class Rule(Enum):
     ATTEMPTS = "4: attempts are 1..n without gap, fences grow, a stale end changes nothing"
     SAME_FILE = "6: loading the same file again changes nothing"
     WAKEUPS = "7: the loop never sleeps past what is due, never leaves a slot idle, never spins"
+    EARLY = "no attempt begins before its run is due, and none says so"
     FOLD = "9: folding the journal gives the tables"
     FAILURES = "what follows a failure is what the job's policy says, and is never early"
     ONCE = "a mark is given once, a key is done once"

@@ -200,6 +200,7 @@ class Meddler:
             (self.crash, 8),
             (self.fail, 3),
             (self.set_clock, 2),
+            (self.come_close, 12),
             (self.set_clock_while_down, 1),
             (self.shut_down, 2),
         )
@@ -320,6 +321,19 @@ class Meddler:
         self._world.prune_failure = self._random.choice((None, *Failure))
         self._world.fail_commits(self._random.choices(list(Failure), k=self._random.choice((1, 3))))
         self.trigger()  # somebody asks just then
+
+    def come_close(self) -> None:
+        """Do something when the next start is committed, and its instant has not come."""
+        until, now = self._world.sleeps_until, self._world.clock.now()
+        if until is None or until <= now:
+            return
+        deeds = (
+            *(self.trigger, self.stop_job, self.stop_run, self.hold, self.resume, self.add_task),
+            *(self.edit, self.load_again, self.set_clock, self.shut_down, self.fail),
+            partial(self._world.crash_soon, self._random.randrange(6)),
+        )
+        past = timedelta(milliseconds=self._random.randrange(1, 10))
+        self._world.after(until - now + past, self._random.choice(deeds))
 
     def set_clock(self) -> None:
         self._world.set_clock(self._random.choice((-DAY, -HOUR, HOUR, DAY)))

@@ -92,6 +92,13 @@ class AnyHistory(RuleBasedStateMachine):
     def time_passes(self, time: timedelta) -> None:
         self.world.run(time)
 
+    @rule(past=st.sampled_from([SECOND / 1000, SECOND / 200, SECOND / 50]))
+    def come_to_the_next_start(self, past: timedelta) -> None:
+        """What comes next comes when a start is committed, and its instant has not come."""
+        until = self.world.sleeps_until
+        if until is not None and until > self.world.clock.now():
+            self.world.run(min(until - self.world.clock.now(), 900 * SECOND) + past)
+
     @rule(name=names)
     def trigger(self, name: JobName) -> None:
         self.ask(Triggered(job=name))

@@ -28,6 +28,10 @@ MET = (
     "again",
     "dismissed",
     "paused by failures",
+    "ahead",
+    "started ahead",
+    "taken back",
+    "withdrawn",
 )
 
 

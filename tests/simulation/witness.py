@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from taskd.core.ahead import AHEAD
 from taskd.core.job import JobName
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, RunState
@@ -35,6 +36,7 @@ class Witness:
         self._followers: dict[JobName, Follower] = {}
         self._runs: dict[RunId, Run] = {}
         self._ended: set[RunId] = set()
+        self._ahead: set[RunId] = set()
         self._live: defaultdict[JobName, set[RunId]] = defaultdict(set)
         self._skipped: dict[tuple[JobName, datetime], tuple[datetime, int]] = {}
         self._latest: dict[JobName, datetime] = {}
@@ -89,7 +91,10 @@ class Witness:
         now = self._clock.now()
         # Here words are put together only where they are wanted: it is most of a year's time.
         for run in self._runs.values():
-            if run.state is RunState.RUNNING and run.id not in executing:
+            if run.id in self._ahead and (run.started_at or now) > now:
+                is_awaited = until is not None and run.started_at and until <= run.started_at
+                self._expect(Rule.WAKEUPS, is_awaited, f"sleeps past the start of {run.id}")
+            elif run.state is RunState.RUNNING and run.id not in executing:
                 self._expect(Rule.HISTORIES, False, f"{run.id} is RUNNING and nobody executes it")
         if self._is_draining:
             return
@@ -128,6 +133,11 @@ class Witness:
 
     def started(self, run: Run, running: Iterable[RunId], part: Part) -> None:
         """An attempt begins: it is committed, never began before, and overlaps no other."""
+        now = self._clock.now()
+        instants = (run.started_at or now, run.due_at if run.id in self._ahead else now)
+        self._expect(Rule.EARLY, now >= max(instants), f"{run.id} begins at {now}: {run.due_at}")
+        self.seen["started ahead"] += run.id in self._ahead
+        self._ahead.discard(run.id)
         self._expect(
             Rule.HISTORIES,
             self._runs.get(run.id) == run,
@@ -146,6 +156,8 @@ class Witness:
 
     def committed(self, changes: Changes) -> None:
         """A turn was written: each run moved along the table, each due instant was decided once."""
+        for withdrawn in changes.withdrawn.values():
+            self._withdrawn(withdrawn)
         self.attempts.committed(changes, self._runs)
         self.once.committed(changes)
         for run in changes.runs.values():
@@ -176,12 +188,20 @@ class Witness:
         self._expect(
             Rule.HISTORIES, is_legal, f"{run.id} goes from {known and known.state} to {run.state}"
         )
-        is_due = known is None or known.state not in DUE_LATER or known.due_at <= at
+        is_due = run.due_at <= at
+        is_ahead = run.state is RunState.RUNNING and at < run.due_at <= at + AHEAD
+        is_ahead = is_ahead and run.started_at == run.queued_at == run.due_at
         self._expect(
-            Rule.HISTORIES,
-            is_due or run.state in (*DUE_LATER, RunState.CANCELLED),
+            Rule.EARLY,
+            is_due or is_ahead or run.state in (*DUE_LATER, RunState.CANCELLED) or _is_old(change),
             f"{run.id} starts early",
         )
+        if is_ahead:
+            self._ahead.add(run.id)
+            self.seen["ahead"] += 1
+        elif run.id in self._ahead and run.state is not RunState.RUNNING:
+            self._ahead.discard(run.id)
+            self.seen["taken back"] += 1
         self.seen[run.state] += 1
         if run.state.is_final:
             self._runs.pop(run.id, None)
@@ -193,6 +213,17 @@ class Witness:
         if run.job is not None:
             live = self._live[run.job]
             (live.discard if run.state.is_final else live.add)(run.id)
+
+    def _withdrawn(self, run: Run) -> None:
+        """A run that was ahead never was: its occurrence is undecided again."""
+        is_known = self._runs.pop(run.id, None) == run and run.id in self._ahead
+        self._expect(Rule.HISTORIES, is_known, f"{run.id} is withdrawn, and was not ahead")
+        self._ahead.discard(run.id)
+        assert run.job is not None
+        self._live[run.job].discard(run.id)
+        self.attempts.withdrawn(run)
+        self._followers[run.job].gives_back(run.scheduled_at)
+        self.seen["withdrawn"] += 1
 
     def _follow(
         self, name: JobName, before: JobRecord | None, after: JobRecord | None, changes: Changes
@@ -252,6 +283,11 @@ class Witness:
 def _ends(change: RunChange) -> bool:
     was_final = change.before is not None and change.before.state.is_final
     return change.after.state.is_final and not was_final
+
+
+def _is_old(change: RunChange) -> bool:
+    """Whether a run was on its way before: since then the clock may have been set back."""
+    return change.before is not None and change.before.state not in DUE_LATER
 
 
 def _is_let_go(change: RunChange) -> bool:

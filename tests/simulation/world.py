@@ -221,6 +221,7 @@ class World:
                 new_id=self._new_id,
                 draw=self.draws.random,
                 window=4,
+                ahead=True,
             ),
             executor=self._make_executor,
         )

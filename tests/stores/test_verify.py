@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from taskd.core.messages import AttemptFinished
 from taskd.core.record import Skip, SkipReason
 from taskd.core.retry import DEFAULT_FAILURE
-from taskd.core.run import Outcome, Result, RunId, RunState, Usage
+from taskd.core.run import Origin, Outcome, Result, RunId, RunState, Usage
 from taskd.core.settling import settle
 from taskd.core.turn import RunChange
-from taskd.errors import StoreUnusable
+from taskd.errors import StoreRefused, StoreUnusable
 from taskd.stores.blocks import link
 from taskd.stores.journal import KEYS
 from taskd.stores.rebuild import rebuild
@@ -55,6 +55,26 @@ def meddle(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for statement in statements:
             assert db.execute(statement).rowcount != 0, statement
+
+
+def test_a_withdrawn_run_is_gone_and_its_occurrence_may_be_decided_in_the_same_commit(
+    path: Path,
+) -> None:
+    store = SqliteStore(path)
+    here = {"origin": Origin.SCHEDULE, "started_at": NOW, "attempt": 1}
+    ahead = a_run("b", RunState.RUNNING, id=RunId("019ca960-bc53-7000-8000-000000000009"), **here)
+    store.commit(new(ahead))
+    again = replace(ahead, id=RunId("019ca960-bc53-7000-8000-00000000000a"))
+    changes = new(again)
+    changes.withdrawn[ahead.id] = ahead
+    store.commit(changes)
+    assert store.find([ahead.id, again.id]) == (again,)
+    with store.history() as history:
+        assert [event.kind for event in history.last_events(2)] == ["run.withdrawn", "run.running"]
+    with pytest.raises(StoreRefused):
+        store.commit(changes)  # it is not there any more
+    store.close()
+    assert verify(path).findings == ()
 
 
 def test_a_store_that_nobody_meddled_with_is_sound(path: Path) -> None:

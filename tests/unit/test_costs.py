@@ -6,7 +6,7 @@ say in its commit what that buys.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,15 +79,20 @@ class AtOnce:
 class Bench:
     """A loop that is stepped by hand."""
 
-    def __init__(self, store: SqliteStore, workers: int) -> None:
-        self.clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC), lambda _: None)
+    def __init__(self, store: SqliteStore, workers: int, *, ahead: bool = False) -> None:
+        self.clock = SimulatedClock(datetime(2026, 1, 1, tzinfo=UTC), self._pass)
         self.store = store
         self.costs = Costs()
         self.loop = Loop(
             store=store,
             clock=self.clock,
             engine=lambda: Engine(
-                node="node", pid=1, workers=workers, new_id=new_id, draw=lambda: 0.5
+                node="node",
+                pid=1,
+                workers=workers,
+                new_id=new_id,
+                draw=lambda: 0.5,
+                ahead=ahead,
             ),
             executor=lambda inbox: AtOnce(inbox, self.clock),
         )
@@ -102,6 +107,21 @@ class Bench:
         yield self.costs
         self.store._db.set_trace_callback(None)
         self.costs.rows = self.store._db.total_changes - before
+
+    def _pass(self, until: datetime | None) -> None:
+        """Jump to what the loop waits for, or far where it waits for nothing."""
+        now = self.clock.now()
+        self.clock.passed += max((until or now + 1000 * SECOND) - now, timedelta(0))
+
+    def live(self, time: timedelta) -> int:
+        """Let time pass, waiting as the loop does; return the number of turns."""
+        until, turns = self.clock.now() + time, 0
+        while True:
+            self.loop.wait()
+            if self.clock.now() > until:
+                return turns
+            self.loop.step()
+            turns += 1
 
     def work(self) -> int:
         """Step until there is nothing to do; return the number of turns."""
@@ -187,6 +207,47 @@ def test_a_tick_costs_what_is_due_not_what_exists(bench: Callable[[int], Bench])
 
 def job(name: str, every: timedelta) -> Job:
     return Job(name=JobName(name), call=Call("os:f"), schedule=Every(every), source=Source.API)
+
+
+def test_what_is_due_within_50_ms_is_committed_at_once_and_begins_without_a_turn(
+    tmp_path: Path,
+) -> None:
+    with closing(SqliteStore(tmp_path / "t.db")) as store:
+        at = Bench(store, 8, ahead=True)
+        due_at = at.clock.now() + SECOND
+        instants = [due_at + n * timedelta(milliseconds=5) for n in range(8)]
+        tasks = tuple(Task(new_id(instant), Call("os:f"), instant) for instant in instants)
+        at.loop.inbox.ask(Added(tasks=tasks))
+        at.work()
+        with at.counted() as costs:
+            assert at.live(2 * SECOND) == 1 + 8
+    assert costs.statements == {
+        "BEGIN IMMEDIATE": 1 + 8,
+        "COMMIT": 1 + 8,
+        "UPDATE runs SET": 1 + 8,  # all are claimed at once, and each ends as it does
+        "INSERT INTO journal": 1 + 8,
+    }
+
+
+def test_a_tick_of_jobs_that_are_spread_costs_one_turn_ahead_and_one_for_each_end(
+    tmp_path: Path,
+) -> None:
+    with closing(SqliteStore(tmp_path / "t.db")) as store:
+        at = Bench(store, 8, ahead=True)
+        for n in range(4):
+            at.loop.inbox.ask(Added(jobs=(job(f"often{n}", SECOND),)))
+            at.work()
+            at.clock.passed += timedelta(milliseconds=5)
+        with at.counted() as costs:
+            assert at.live(SECOND) == 1 + 4
+    assert costs.statements == {
+        "BEGIN IMMEDIATE": 1 + 4,
+        "COMMIT": 1 + 4,
+        "INSERT INTO runs": 1,
+        "UPDATE runs SET": 4,
+        "UPDATE jobs SET": 1 + 4,
+        "INSERT INTO journal": 1 + 4,
+    }
 
 
 def test_no_statement_of_a_turn_reads_a_table_whole(bench: Callable[[int], Bench]) -> None:

@@ -46,7 +46,7 @@ def a_job(
 
 
 class Driver:
-    def __init__(self, *jobs: Job, workers: int = 2) -> None:
+    def __init__(self, *jobs: Job, workers: int = 2, ahead: bool = False) -> None:
         self.now = NOON
         self.drawn = 0.0
         self.jobs: dict[JobName, JobRecord] = {}
@@ -55,6 +55,7 @@ class Driver:
         self.skips: dict[tuple[JobName, datetime], Skip] = {}
         self.last: Turn
         self._workers = workers
+        self._ahead = ahead
         self._ids = count(1)
         self.restart(define=jobs)
 
@@ -63,6 +64,7 @@ class Driver:
         *inputs: Input,
         define: Iterable[Job] = (),
         alive: Iterable[Run] = (),
+        ahead: Iterable[Run] = (),
         same_process: bool = False,
     ) -> Turn:
         self.engine = Engine(
@@ -71,6 +73,7 @@ class Driver:
             workers=self._workers,
             new_id=lambda now: RunId(f"run-{next(self._ids)}"),
             draw=lambda: self.drawn,
+            ahead=self._ahead,
         )
         live = [run for run in self.runs.values() if not run.state.is_final]
         asleep = [run for run in live if run.job is None]
@@ -82,6 +85,7 @@ class Driver:
             queued=Page(tuple(queued), complete=True),
             pending=Page(tuple(pending), complete=True),
             alive=frozenset((run.id, run.attempt) for run in alive),
+            ahead=frozenset(run.id for run in ahead),
             restart=not same_process,
         )
         defined = [JobsDefined(jobs=tuple(define), source=Source.FILE)] if define else []
@@ -94,6 +98,8 @@ class Driver:
             assert self.jobs.pop(name, None) == job.before
             if job.after is not None:
                 self.jobs[name] = job.after
+        for withdrawn in turn.changes.withdrawn.values():
+            assert self.runs.pop(withdrawn.id) == withdrawn
         for run in turn.changes.runs.values():
             assert self.runs.get(run.after.id) == run.before
             self.runs[run.after.id] = run.after

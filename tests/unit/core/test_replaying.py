@@ -5,9 +5,19 @@ from datetime import timedelta
 
 import pytest
 
+from taskd.core.ahead import AHEAD
 from taskd.core.planning import first_seen
 from taskd.core.record import JobRecord, JobState, SkipReason
-from taskd.core.replaying import Asked, Ended, Made, RecordedTurn, Verdict, asked_of, decide_again
+from taskd.core.replaying import (
+    Asked,
+    Ended,
+    Made,
+    RecordedTurn,
+    Verdict,
+    Withdrawn,
+    asked_of,
+    decide_again,
+)
 from taskd.core.run import MICROSECOND, RunId
 from taskd.core.schedule import Every, Mode
 from tests.unit.core.driver import HOUR, MINUTE, NOON, a_job
@@ -41,7 +51,8 @@ def test_a_run_that_was_due_is_decided_again() -> None:
     "turn",
     [
         a_turn(live=frozenset({RUN})),  # it overlaps
-        a_turn(at=HOUR - MICROSECOND),  # it was not due yet
+        a_turn(at=HOUR - AHEAD - MICROSECOND),  # it was not due for long
+        a_turn(at=HOUR - AHEAD, live=frozenset({RUN})),
         a_turn(after=replace(HOURLY, next_due_at=NOON + 3 * HOUR, version=4)),
         a_turn(after=replace(HOURLY, next_due_at=NOON + 2 * HOUR, version=5)),  # a turn is missing
         a_turn(verdicts=()),
@@ -50,6 +61,25 @@ def test_a_run_that_was_due_is_decided_again() -> None:
 )
 def test_what_does_not_follow_differs(turn: RecordedTurn) -> None:
     assert not decide_again(turn).agrees
+
+
+def test_a_run_may_be_decided_a_moment_ahead_of_its_instant() -> None:
+    assert decide_again(a_turn(at=HOUR - AHEAD)).agrees
+
+
+def test_what_was_withdrawn_may_be_decided_again() -> None:
+    after = replace(HOURLY, version=5)
+    before = replace(HOURLY, next_due_at=NOON + 2 * HOUR, version=4, scheduled_runs=1)
+    turn = a_turn(
+        HOUR - AHEAD,
+        before=before,
+        after=after,
+        live=frozenset({RUN}),
+        withdrawn=Withdrawn(RUN, NOON + HOUR),
+        verdicts=(),
+    )
+    assert decide_again(turn).agrees
+    assert not decide_again(replace(turn, withdrawn=None)).agrees
 
 
 def test_a_run_that_ended_in_the_turn_is_not_overlapped() -> None:
