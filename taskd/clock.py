@@ -187,7 +187,9 @@ if sys.version_info >= (3, 13):
 else:
     import ctypes
 
-    _libc = ctypes.CDLL(None, use_errno=True)
+    # Its calls return at once: to let go of the interpreter's lock for them, as CDLL does, would
+    # cost a wait for every thread that is busy.
+    _libc = ctypes.PyDLL(None, use_errno=True)
 
     class _Timespec(ctypes.Structure):
         _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
