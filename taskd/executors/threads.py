@@ -8,7 +8,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from queue import SimpleQueue
 from types import FunctionType
 from typing import Final
 
@@ -18,6 +17,7 @@ from taskd.crashpoints import crash_point
 from taskd.errors import Interrupted
 from taskd.executors.call import End, called, local_call, raised_end
 from taskd.executors.current_run import CONTEXT, RunContext, leave_if_copied
+from taskd.executors.handover import Handover
 from taskd.executors.loaded_code import LoadedCode
 from taskd.executors.reports import Reports
 from taskd.executors.stacks import stack_of_thread
@@ -98,7 +98,7 @@ class Threads:
         self._reports = reports
         self._code = code
         self._hand_over = hand_over
-        self._work: SimpleQueue[Attempt | None] = SimpleQueue()
+        self._work = Handover[Attempt]()
         self._idle: deque[None] = deque()  # one for each idle thread; its verbs take no lock
         self._running: dict[RunId, Attempt] = {}
         self._leaks = threading.Lock()
@@ -140,10 +140,10 @@ class Threads:
 
     def close(self) -> None:
         """Let idle threads end; busy ones end after their attempt."""
-        self._work.put(None)
+        self._work.close()
 
     def _serve(self) -> None:
-        while (attempt := self._work.get()) is not None:
+        while (attempt := self._work.take()) is not None:
             crash_point("call.before")
             # A context of its own: what an attempt sets there is not the next one's to see.
             end = Context().run(self._attempt, attempt)
@@ -160,7 +160,6 @@ class Threads:
                 self._reports.end(attempt.context, end.with_stack(attempt.stack))
             if attempt.is_given_up:
                 return
-        self._work.put(None)  # for the next thread
 
     def _forget(self, attempt: Attempt) -> None:
         # One that goes on elsewhere may have ended there, and the run's next attempt begun here.
