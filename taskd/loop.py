@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Final
 
+from taskd.aside import Aside
 from taskd.core.engine import Engine
 from taskd.core.messages import Draining, HandedBack, Input
 from taskd.core.ports import Clock, Executor, Store
@@ -21,9 +22,13 @@ from taskd.housekeeping import Housekeeper, Newest
 from taskd.inbox import Damaged, Follow, Inbox, Query, Stop, Sweep, Watch
 from taskd.outage import Outage
 from taskd.turns import Turns
+from taskd.underway import UnderWay
 
 logger = logging.getLogger("taskd.loop")
 
+PROMPT: Final = timedelta(
+    milliseconds=100
+)  # a wait ends within that, on a machine that is not busy
 RETRY_PAUSE: Final = timedelta(seconds=1)  # between looks at a store that cannot be written
 
 
@@ -33,7 +38,7 @@ class Loop:
     `engine` makes a new engine. `executor` is made with the inbox that it reports to. `on_end`
     is told of each finished run after its commit, `on_outage` of what keeps the store from being
     written, and of its end with an empty text; both on the loop's thread: they must return at once.
-    `newest` says what a store in memory keeps.
+    `newest` says what a store in memory keeps, `aside` where commits are done if not here.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Loop:
         on_end: Callable[[Run], None] = lambda _: None,
         on_outage: Callable[[str], None] = lambda _: None,
         newest: Newest | None = None,
+        aside: Aside | None = None,
     ) -> None:
         self.outage = Outage(on_outage)
         self._store = store
@@ -53,12 +59,14 @@ class Loop:
         self._wakeup = clock.wakeup()
         self.inbox = Inbox(self._wakeup)
         self._executor = executor(self.inbox)
+        self._aside = aside or Aside(clock)
+        self._under_way = UnderWay(self._executor, clock, self._aside)
         self._house = Housekeeper(store, clock, self._executor.forget, newest)
         self._turns = Turns(
             store=store,
             clock=clock,
             inbox=self.inbox,
-            executor=self._executor,
+            under_way=self._under_way,
             engine=engine,
             on_end=on_end,
             outage=self.outage,
@@ -97,10 +105,12 @@ class Loop:
             end.callback(self.inbox.close)
             end.callback(self._house.close)
             end.callback(self._store.close)
+            end.callback(self._aside.close)
             end.callback(self._executor.close)
             self.step()  # what was asked before the start is part of the first turn
             while not self.is_over():
                 self.wait()
+                self._under_way.let_begin()
                 self.step()
 
     def step(self) -> None:
@@ -137,14 +147,16 @@ class Loop:
 
         What was committed ahead begins meanwhile: for that there is no turn.
         """
-        turns = self._turns
-        turns.begin_due()
-        hungry = turns.engine is not None and any(turns.engine.hunger())
+        under_way, engine = self._under_way, self._turns.engine
+        under_way.begin_due()
+        hungry = engine is not None and any(engine.hunger())
         while not self.inbox and not hungry:
             turn_at = self._deadline()
-            until = min(filter(None, (turn_at, turns.next_begin)), default=None)
-            self._clock.wait(until, self._wakeup, busy=turns.is_busy)
-            if not turns.begin_due() or (turn_at is not None and turn_at <= self._clock.now()):
+            until = min(filter(None, (turn_at, under_way.next_begin())), default=None)
+            self._clock.wait(until, self._wakeup, busy=under_way.is_busy)
+            # Much later than was asked for is a clock that was set, or a machine that slept.
+            latest = min(filter(None, (turn_at, until and until + PROMPT)), default=None)
+            if not under_way.begin_due() or latest is None or latest <= self._clock.now():
                 return
 
     def _deadline(self) -> datetime | None:
@@ -204,6 +216,6 @@ class Loop:
         if self._grace_ends is None or self._has_handed_back:
             return self._has_handed_back
         if self._turns.is_condemned:
-            return not self._turns.is_busy
+            return not self._under_way.is_busy
         engine = self._turns.engine
         return engine is not None and not engine.running and not engine.abandoned

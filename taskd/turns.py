@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from taskd.core.engine import Engine
@@ -28,7 +29,7 @@ from taskd.core.messages import (
     Restored,
     StoreHealed,
 )
-from taskd.core.ports import Clock, Executor, Store
+from taskd.core.ports import Clock, Store
 from taskd.core.run import Run
 from taskd.core.turn import Reply, RunChange, Turn
 from taskd.core.zones import EPOCH
@@ -64,8 +65,8 @@ class Decided:
 class Turns:
     """Takes inputs through engine, store and executor, for the loop's thread alone.
 
-    `engine` makes a new engine. `on_end` is told of each finished run after its commit. The engine
-    of now is `engine`, None after a failure. `unwritten` is what has happened and could not be
+    `engine` makes a new engine. `on_end` is told of each finished run after its commit. `unwritten`
+    is what has happened and could not be
     written yet: give it to the next turn.
     """
 
@@ -75,7 +76,7 @@ class Turns:
         store: Store,
         clock: Clock,
         inbox: Inbox,
-        executor: Executor,
+        under_way: UnderWay,
         engine: Callable[[], Engine],
         on_end: Callable[[Run], None],
         outage: Outage,
@@ -83,11 +84,11 @@ class Turns:
         self._store = store
         self._clock = clock
         self._inbox = inbox
-        self._under_way = UnderWay(executor)
+        self._under_way = under_way
         self._make_engine = engine
         self._on_end = on_end
         self._outage = outage
-        self.engine: Engine | None = None
+        self._engine: Engine | None = None
         self.unwritten: list[Input] = []
         self.is_draining = False
         self._has_decided = False
@@ -97,14 +98,9 @@ class Turns:
         self._offset: timedelta | None = None
 
     @property
-    def is_busy(self) -> bool:
-        """Whether attempts are under way."""
-        return self._under_way.is_busy
-
-    @property
-    def next_begin(self) -> datetime | None:
-        """When the next of the starts that are committed ahead is to begin."""
-        return self._under_way.next_begin()
+    def engine(self) -> Engine | None:
+        """The engine of now; None after a failure: the next turn makes a new one."""
+        return None if self._under_way.has_failed else self._engine
 
     @property
     def is_condemned(self) -> bool:
@@ -120,18 +116,8 @@ class Turns:
             f"the store is damaged: {finding}; stop taskd, look with: taskd verify, "
             "and restore a backup or: taskd verify --rebuild FILE"
         )
-        self.engine = None
+        self._engine = None
         self._under_way.take_back(tuple(self._under_way.ahead))
-
-    def begin_due(self) -> bool:
-        """Hand over what was committed ahead and whose instant has come; return if there was any.
-
-        Nothing is decided or written for it: it is the next turn that takes note.
-        """
-        begun = list(self._under_way.begin_due(self._clock.now()))
-        if not all(begun):
-            self.engine = None
-        return bool(begun)
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Do one turn with `inputs`, or what can be done of it."""
@@ -177,7 +163,7 @@ class Turns:
         begun = [item for item in inputs if isinstance(item, Begun)]
         others = [item for item in inputs if not isinstance(item, Begun)]
         inputs = [*begun, *self._clock_step(offset), *others]
-        engine, self.engine = self.engine, None
+        engine, self._engine, self._under_way.has_failed = self.engine, None, False
         if engine is None:
             engine, inputs = self._make_engine(), [*self._restored(), *inputs]
         else:
@@ -189,12 +175,12 @@ class Turns:
         decided = Decided(turn, inputs, offset)
         if decided.turn.changes:
             self._commit(decided)
-        self.engine = engine
+        self._engine = engine
         return decided
 
     def _commit(self, decided: Decided) -> None:
         try:
-            self._store.commit(decided.turn.changes)
+            self._under_way.begin_beside(partial(self._store.commit, decided.turn.changes))
         except StoreDoubtful:
             self._doubt = decided
             raise
@@ -252,8 +238,9 @@ class Turns:
 
     def _act(self, turn: Turn) -> None:
         """Do what the committed turn asks for."""
-        if not all(map(self._under_way.start, turn.starts)):
-            self.engine = None
+        for start in turn.starts:
+            if not self._under_way.has_failed:
+                self._under_way.start(start)
         for interrupt in turn.interrupts:
             self._under_way.interrupt(interrupt)
         for reply in turn.replies:

@@ -7,28 +7,36 @@ that waited for each would have to be woken first.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
+from typing import Final
 
+from taskd.aside import Aside
 from taskd.core.messages import AttemptFinished, Begun
-from taskd.core.ports import Executor
+from taskd.core.ports import Clock, Executor
 from taskd.core.run import RunId
 from taskd.core.turn import Interrupt, Start
 
 logger = logging.getLogger("taskd.loop")
 
 
+TURN: Final = timedelta(milliseconds=1)  # about what a turn takes, but for its commit
+
+
 class UnderWay:
     """Hands attempts to `executor`, at their instant where they have one; for the loop's thread.
 
     `alive` are those that it has, and those that wait. `begun` are those that waited and began,
-    until the next turn takes note of them.
+    until the next turn takes note of them. `has_failed` says that one could not begin.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, clock: Clock, aside: Aside) -> None:
         self._executor = executor
+        self._clock = clock
+        self._aside = aside
+        self.has_failed = False
         self.alive: set[tuple[RunId, int]] = set()
         self.begun: list[Begun] = []
         self._waiting: dict[RunId, Start] = {}
@@ -51,27 +59,47 @@ class UnderWay:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def start(self, start: Start) -> bool:
-        """Begin an attempt, or keep it until its instant; return false where it cannot begin."""
+    def start(self, start: Start) -> None:
+        """Begin an attempt, or keep it until its instant."""
         if start.at is not None:
             self._waiting[start.run.id] = start
             heappush(self._heap, (start.at, next(self._places), start))
         elif not self._hand_over(start):
-            return False
+            return
         self.alive.add((start.run.id, start.run.attempt))
-        return True
 
-    def begin_due(self, now: datetime) -> Iterator[bool]:
-        """Begin what waits and is due at `now`, and tell of each whether it could."""
+    def begin_due(self) -> bool:
+        """Begin what waits and whose instant has come; return whether there was any."""
+        has_begun, now = False, self._clock.now()
         while (at := self.next_begin()) is not None and at <= now:
+            has_begun = True
             start = heappop(self._heap)[2]
             run = self._waiting.pop(start.run.id).run
-            has_begun = self._hand_over(start)
-            if has_begun:
+            if self._hand_over(start):
                 self.begun.append(Begun(run.id, run.attempt, now))
             else:
                 self.alive.discard((run.id, run.attempt))
-            yield has_begun
+        return has_begun
+
+    def let_begin(self) -> None:
+        """Wait for a start that is due before a turn that began now would be over.
+
+        For one only: where they follow each other at once, the turns must go on between them.
+        """
+        at = self.next_begin()
+        if at is not None and at - self._clock.now() < TURN:
+            self._aside.rest(at)
+            self.begin_due()
+
+    def begin_beside(self, work: Callable[[], None]) -> None:
+        """Do `work`, which waits for the disk; begin what is due meanwhile, where that is slow.
+
+        Raises what `work` does.
+        """
+        if self.next_begin() is None:
+            work()
+        else:
+            self._aside.do(work, next_begin=self.next_begin, begin_due=self.begin_due)
 
     def take_back(self, runs: Sequence[RunId]) -> None:
         """See to it that what waits does not begin."""
@@ -98,5 +126,6 @@ class UnderWay:
         # The machine gives no thread, say. What was not started is handed back by a new engine.
         except Exception:
             logger.exception("cannot start a run")
+            self.has_failed = True
             return False
         return True

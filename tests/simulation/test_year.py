@@ -30,6 +30,7 @@ MET = (
     "paused by failures",
     "ahead",
     "started ahead",
+    "begun beside a commit",
     "taken back",
     "withdrawn",
 )

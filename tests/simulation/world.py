@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 from taskd import crashpoints
+from taskd.aside import Aside
 from taskd.core.engine import Engine
 from taskd.core.job import Job, Source
 from taskd.core.messages import AnyRequest, JobsDefined
@@ -33,6 +34,27 @@ from tests.simulation.witness import Witness
 
 class Crash(BaseException):
     """The process dies here; nothing in taskd may catch it."""
+
+
+class SlowDisk(Aside):
+    """A disk that takes some milliseconds: what is due begins before a commit is written."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world.clock)
+        self._world = world
+
+    def do(
+        self,
+        work: Callable[[], None],
+        *,
+        next_begin: Callable[[], datetime | None],
+        begin_due: Callable[[], object],
+    ) -> None:
+        took = timedelta(milliseconds=self._world.random.choice((0, 0, 3, 12)))
+        self._world.clock.passed += took
+        self._world.was_slow = bool(took)
+        self._world.witness.seen["begun beside a commit"] += bool(begin_due())
+        work()
 
 
 class Defects(logging.Handler):
@@ -78,6 +100,7 @@ class World:
         self.prune_failure: Failure | None = None
         self.path = store
         self.sleeps_until: datetime | None = None
+        self.was_slow = False
         self._workers = workers
         self._ids = count(1)
         self._agenda: list[tuple[timedelta, int, Callable[[], None]]] = []
@@ -160,7 +183,7 @@ class World:
 
     def _turn(self) -> None:
         try:
-            self.store.has_failed = False
+            self.store.has_failed = self.was_slow = False
             self.loop.step()
             if self.loop.is_over():
                 self._reboot()
@@ -172,6 +195,8 @@ class World:
     def _wait(self, until: datetime | None) -> None:
         """Jump to the next event, and let it happen: this is the wait of the loop's clock."""
         self.sleeps_until = until
+        if self.was_slow and until is not None and until <= self.clock.now():
+            return  # it came while the last commit was written
         self.witness.waits(until)
         if not self.store.has_failed:
             self.witness.rests(until, self.executor.running)
@@ -224,6 +249,7 @@ class World:
                 ahead=True,
             ),
             executor=self._make_executor,
+            aside=SlowDisk(self),
         )
         logging.getLogger("taskd.loop").addHandler(self._defects)
         crashpoints.tell(self.crash_point)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskd import Scheduler, current_run
+from taskd.aside import Aside
 from taskd.core.ahead import LEAD
 from taskd.core.job import Call
 from taskd.core.messages import AttemptFinished, Begun
@@ -18,6 +19,7 @@ from taskd.core.turn import Start
 from taskd.stores.history import History
 from taskd.task import OneTime
 from taskd.underway import UnderWay
+from tests.simulation.clock import SimulatedClock
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -71,26 +73,33 @@ def a_start(name: str, at: datetime | None) -> Start:
     return Start(run, Call("os:f"), at)
 
 
+def at_noon(executor: Executor) -> UnderWay:
+    clock = SimulatedClock(NOON, lambda _: None)
+    return UnderWay(executor, clock, Aside(clock))
+
+
 def test_a_start_with_an_instant_waits_for_it_and_the_order_is_theirs() -> None:
-    executor = Executor()
-    under_way = UnderWay(executor)
+    executor, clock = Executor(), SimulatedClock(NOON, lambda _: None)
+    under_way = UnderWay(executor, clock, Aside(clock))
     for name, at in (("late", NOON + 2 * SECOND), ("soon", NOON + SECOND), ("now", None)):
-        assert under_way.start(a_start(name, at))
+        under_way.start(a_start(name, at))
     assert executor.started == ["now"]
     assert under_way.ahead == {"late", "soon"}
     assert under_way.next_begin() == NOON + SECOND
-    assert list(under_way.begin_due(NOON + SECOND - timedelta(microseconds=1))) == []
-    assert list(under_way.begin_due(NOON + 3 * SECOND)) == [True, True]
+    clock.passed = SECOND - timedelta(microseconds=1)
+    assert not under_way.begin_due()
+    clock.passed = 3 * SECOND
+    assert under_way.begin_due()
     assert executor.started == ["now", "soon", "late"]
     assert under_way.begun == [Begun(RunId(run), 1, NOON + 3 * SECOND) for run in ("soon", "late")]
     assert under_way.next_begin() is None
 
 
 def test_what_waits_keeps_nobody_busy() -> None:
-    under_way = UnderWay(Executor())
+    under_way = at_noon(Executor())
     under_way.start(a_start("soon", NOON))
     assert not under_way.is_busy
-    assert list(under_way.begin_due(NOON)) == [True]
+    assert under_way.begin_due()
     assert under_way.is_busy
     under_way.ended(AttemptFinished(RunId("soon"), 1, NOON, Outcome.SUCCEEDED))
     assert not under_way.is_busy
@@ -98,20 +107,21 @@ def test_what_waits_keeps_nobody_busy() -> None:
 
 def test_what_is_taken_back_never_begins() -> None:
     executor = Executor()
-    under_way = UnderWay(executor)
-    under_way.start(a_start("stopped", NOON))
-    under_way.start(a_start("other", NOON + SECOND))
+    under_way = at_noon(executor)
+    under_way.start(a_start("stopped", NOON - SECOND))
+    under_way.start(a_start("other", NOON))
     under_way.take_back([RunId("stopped"), RunId("unknown")])
     assert under_way.alive == {("other", 1)}
-    assert under_way.next_begin() == NOON + SECOND
-    assert list(under_way.begin_due(NOON + SECOND)) == [True]
+    assert under_way.next_begin() == NOON
+    assert under_way.begin_due()
     assert executor.started == ["other"]
 
 
 def test_a_start_that_cannot_begin_is_told_of_and_let_go() -> None:
-    under_way = UnderWay(Executor(RunId("refused")))
+    under_way = at_noon(Executor(RunId("refused")))
     under_way.start(a_start("refused", NOON))
-    assert list(under_way.begin_due(NOON)) == [False]
+    assert under_way.begin_due()
+    assert under_way.has_failed
     assert (under_way.alive, under_way.begun) == (set(), [])
 
 
