@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +13,7 @@ from taskd.cli.app import Curl, Json, app, client
 from taskd.cli.render import put_json, put_json_line, talk
 from taskd.cli.values import looks_like_run
 from taskd.client import FINAL_STATES, Client, Document
-from taskd.errors import ApiError
+from taskd.errors import ApiError, NoDaemon
 from taskd.terminal import harmless_lines
 
 _STARTED = ",".join(["RUNNING", "RETRYING", *sorted(FINAL_STATES - {"SKIPPED"})])
@@ -83,9 +84,10 @@ def _runs_as_they_start(daemon: Client, job: str) -> Iterator[str]:
 
 def _next_started(daemon: Client, job: str, seen: set[str], after: int) -> tuple[str, int]:
     """The next run of a job that starts, and the event that tells so."""
-    for event in daemon.events(after=after, job=job, follow=True):
-        if event["kind"] == "run.running" and event["run"] not in seen:
-            return event["run"], event["seq"]
+    with suppress(NoDaemon):  # it ended while the run before was shown
+        for event in daemon.events(after=after, job=job, follow=True):
+            if event["kind"] == "run.running" and event["run"] not in seen:
+                return event["run"], event["seq"]
     raise typer.Exit  # the daemon has ended
 
 

@@ -9,13 +9,32 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Taskd
-from tests.unit.cli.peer import RUN_ID, Peer, failed_run, run_document
+from tests.unit.cli.peer import RUN_ID, Peer, Request, failed_run, run_document
 
 
 def test_0_and_the_answer_on_stdout_when_all_is_well(taskd: Taskd, peer: Peer) -> None:
     peer.answers_with("GET", "/v1/ping", {"version": "0.1.0", "pid": 7})
     ended = taskd("ping")
     assert (ended.status, ended.out, ended.err) == (0, "taskd 0.1.0, pid 7\n", "")
+
+
+def test_0_when_the_daemon_ends_that_a_job_was_followed_on_whatever_was_shown_just_then(
+    taskd: Taskd, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.answers_with("GET", "/v1/events", {"seq": 9})
+    peer.answers_with("GET", "/v1/runs", [run_document()])
+    piece = {"stream": "stdout", "text": "said\n", "left_out": 0}
+    peer.answers_with("GET", f"/v1/runs/{RUN_ID}/logs", piece)
+    answer = peer.answer
+
+    def answer_and_be_gone(request: Request) -> tuple[int, bytes]:
+        if "logs" in request.target:
+            peer.socket.unlink()
+        return answer(request)
+
+    monkeypatch.setattr(peer, "answer", answer_and_be_gone)
+    ended = taskd("logs", "report", "-f")
+    assert (ended.status, ended.out, ended.err) == (0, "said\n", f"run {RUN_ID} of report\n")
 
 
 def test_1_when_the_daemon_refuses_and_every_problem_is_named(taskd: Taskd, peer: Peer) -> None:
