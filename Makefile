@@ -10,7 +10,7 @@ DEV     := $(VENV)/.dev-installed
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check test-long format man screenshots matrix bench bench-docs clean
+.PHONY: help run test check test-parts test-whole test-long format man screenshots matrix bench bench-docs clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -20,15 +20,24 @@ run: $(RUNTIME) ## start the daemon on examples/jobs.toml; Ctrl-C ends it
 	@echo 'From another terminal, here: TASKD_SOCKET=.run/taskd.sock $(BIN)/taskd status'
 	@exec $(BIN)/taskd run examples/jobs.toml --socket .run/taskd.sock --store sqlite:///.run/taskd.db
 
+# The tests of the parts mostly compute, those of the whole mostly wait: they run side by side.
+PARTS := tests/unit tests/stores tests/simulation
+
 test: $(DEV) ## run the tests
-	$(BIN)/pytest -m 'not long'
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync test-parts test-whole
+
+test-parts: $(DEV)
+	$(BIN)/pytest -m 'not long' $(PARTS)
+
+test-whole: $(DEV)
+	$(BIN)/pytest -m 'not long' $(PARTS:%=--ignore=%)
 
 check: $(DEV) ## everything that CI checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m 'not long'
+	@$(MAKE) --no-print-directory test
 
 test-long: $(DEV) ## run all tests, the long campaigns too
 	$(BIN)/pytest

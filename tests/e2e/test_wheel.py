@@ -1,4 +1,7 @@
-"""The wheel, installed where no checkout is, for each Python that is found."""
+"""The wheel, installed where no checkout is, for each Python that is found.
+
+The oldest and the newest each time; those between them are a long campaign.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parents[2]
-VERSIONS = ("3.11", "3.12", "3.13")
+VERSIONS = ("3.11", pytest.param("3.12", marks=pytest.mark.long), "3.13")
 
 # Below the prefix of the environment.
 DATA = {
