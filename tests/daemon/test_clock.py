@@ -73,7 +73,7 @@ def test_a_clock_that_is_set_is_noticed_and_repeats_nothing(live: Live, by: int)
         before, decided = monotonic(), len(ended(live, "clock"))
         shift.set(ahead)
         live.line_with("the wall clock was set by")
-        assert monotonic() - before < 2.5  # it looks twice a second; the rest is a slow machine's
+        assert monotonic() - before < 10  # it looks twice a second; the rest is a slow machine's
         goes_on(live, "beat")  # an interval goes by elapsed time
         no_slot_twice_and_none_early(live)
         if (by > 0) == (ahead == by):
@@ -94,7 +94,7 @@ def test_a_daemon_that_was_stopped_for_a_while_goes_on_at_once(live: Live) -> No
     live.send(signal.SIGCONT)
     resumed = monotonic()
     live.until(lambda: len(ended(live, "beat")) > known)
-    assert monotonic() - resumed < 2
+    assert monotonic() - resumed < 10
     goes_on(live, "beat")
     no_slot_twice_and_none_early(live)
     assert live.client.job("beat")["counts"]["SKIPPED"] >= 4

@@ -15,6 +15,7 @@ from taskd import Scheduler
 from taskd.core.job import Job
 from taskd.crashpoints import EXIT_CRASHED
 from taskd.task import OneTime
+from tests.daemon.live import PATIENCE_S
 from tests.storm.besieged import Besieged
 from tests.storm.checker import Log, Store
 from tests.storm.lives import Place, job
@@ -139,10 +140,10 @@ def test_sigterm_lets_what_runs_end_and_starts_nothing_more(besieged: Besieged) 
 def test_what_does_not_end_in_the_grace_is_released_and_no_attempt_is_used_up(
     besieged: Besieged,
 ) -> None:
-    start_and_fill_all_slots(besieged, seconds=3, grace="300ms")
+    start_and_fill_all_slots(besieged, seconds=60, grace="300ms")
     began = time.monotonic()
     said_at, status = terminate(besieged)
-    assert (status, time.monotonic() - began < 0.3 + 1) == (0, True)
+    assert (status, time.monotonic() - began < PATIENCE_S / 2) == (0, True)
     assert_none_began_after(besieged, said_at)
     assert_all_are_accounted_for(besieged)
     assert outcomes(besieged.place) == {"RELEASED": WORKERS}
@@ -158,7 +159,7 @@ def test_a_second_sigterm_forces_the_end(besieged: Besieged) -> None:
     began = time.monotonic()
     said_at = microseconds()
     assert besieged.kill(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < PATIENCE_S / 2
     assert_none_began_after(besieged, said_at)
     assert_all_are_accounted_for(besieged)
     assert outcomes(besieged.place) == {"RELEASED": WORKERS}

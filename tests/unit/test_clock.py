@@ -100,7 +100,7 @@ def test_an_instant_past_does_not_wait(clock: SystemClock, wakeup: Wakeup) -> No
     started = clock.elapsed()
     clock.wait(datetime(1969, 1, 1, tzinfo=UTC), wakeup)
     clock.wait(clock.now(), wakeup)
-    assert clock.elapsed() - started < 0.5
+    assert clock.elapsed() - started < 10  # for ever, if it waited
 
 
 @pytest.mark.parametrize("until", [None, datetime(9999, 1, 1, tzinfo=UTC)], ids=str)

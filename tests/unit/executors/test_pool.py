@@ -6,7 +6,6 @@ import asyncio
 import gc
 import select
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -187,7 +186,6 @@ def test_a_job_is_refused_what_its_executor_cannot_honour(
 def test_what_blocks_the_event_loop_is_named_in_the_journal(bench: Bench, tmp_path: Path) -> None:
     release = tmp_path / "release"
     run = bench.start("ahang", str(tmp_path / "ready"), str(release), executor=Executor.ASYNC)
-    began = time.monotonic()
     readable, _, _ = select.select([bench.wakeup.fileno()], [], [], SOON)
     assert readable
     (noticed,) = bench.inbox.take()
@@ -195,7 +193,6 @@ def test_what_blocks_the_event_loop_is_named_in_the_journal(bench: Bench, tmp_pa
     assert noticed.kind == "executor.blocked"
     assert run in str(noticed.data["task"])
     assert "in hang" in str(noticed.data["stack"])
-    assert time.monotonic() - began < 3
     release.touch()
     assert bench.end(run).outcome is Outcome.SUCCEEDED
 
