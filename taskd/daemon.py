@@ -314,12 +314,11 @@ class Daemon:
         if error := self.scheduler.outage.error:
             return f"nothing starts: {error}"
         try:
-            records = self.scheduler.read(lambda history: history.jobs())
+            count, due = self.scheduler.read(lambda history: history.outlook())
         except (StoreUnavailable, Stopped) as error:
             return str(error)
-        due = min((r.next_due_at for r in records if r.next_due_at is not None), default=None)
         soon = f"next due {due.astimezone():%H:%M:%S}" if due else "nothing due"
-        jobs = "1 job" if len(records) == 1 else f"{len(records)} jobs"
+        jobs = "1 job" if count == 1 else f"{count} jobs"
         refused = "; the file has problems, see taskd status" if self._files.problems else ""
         return f"{jobs}, store {self._store}, socket {self._socket}, {soon}{refused}"
 

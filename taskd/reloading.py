@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,7 @@ class Reloader:
         self._is_closed = Event()
         self._has_ended = Event()
         self._thread = Thread(target=self._run, name="taskd-reload", daemon=True)
-        refuse_taken_names(configuration, self._records())
+        refuse_taken_names(configuration, self._added())
 
     # -- from any thread -------------------------------------------------------------------------
 
@@ -154,6 +154,8 @@ class Reloader:
 
     def _look_again(self) -> None:
         """See what changed between the first reading and the watch."""
+        if self.configuration.is_current():
+            return
         try:
             is_as_read = load(self.configuration.path) == self.configuration
         except ConfigError:
@@ -193,7 +195,7 @@ class Reloader:
         self._watch_anew()
         try:
             configuration = load(self.configuration.path)
-            refuse_taken_names(configuration, self._records())
+            refuse_taken_names(configuration, self._added())
             if not by_hand:
                 refuse_emptied(self.configuration, configuration)
             refuse_bad_code(configuration, self._records(), self._scheduler.executor.code)
@@ -232,6 +234,9 @@ class Reloader:
     def _records(self) -> list[JobRecord]:
         return self._scheduler.read(lambda history: history.jobs())
 
+    def _added(self) -> set[str]:
+        return self._scheduler.read(lambda history: history.added_names())
+
     def _define(self, configuration: Configuration) -> Future[Diff]:
         defined = JobsDefined(configuration.jobs, Source.FILE, actor=str(configuration.path))
         return cast("Future[Diff]", self._scheduler.inbox.ask(defined))
@@ -260,9 +265,8 @@ def _import_from(configuration: Configuration) -> None:
 # -- what a reading must not bring, its own problems apart ----------------------------------------
 
 
-def refuse_taken_names(configuration: Configuration, records: Iterable[JobRecord]) -> None:
+def refuse_taken_names(configuration: Configuration, added: Collection[str]) -> None:
     """Refuse jobs that bear the name of one that was added. Raises ConfigError."""
-    added = {record.job.name for record in records if record.job.source is not Source.FILE}
     _refuse(
         configuration,
         {

@@ -66,12 +66,14 @@ def _compared(configuration: Configuration, url: str | None, days: int, listed: 
     """The file beside the jobs of the store. Raises ConfigError where it would be refused."""
     from taskd.comparison import comparison
     from taskd.config.system_zone import system_zone
+    from taskd.core.job import Source
     from taskd.core.zones import zone
     from taskd.reloading import refuse_taken_names
 
     path, now = _stored_at(url, configuration), clock().now()
     with _stock(path) as (records, live):
-        refuse_taken_names(configuration, records)
+        added = {one.job.name for one in records if one.job.source is not Source.FILE}
+        refuse_taken_names(configuration, added)
         compared = comparison(
             records,
             configuration.jobs,

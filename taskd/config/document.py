@@ -81,7 +81,7 @@ def read_document(path: Path) -> Document:
         ConfigError: with the one problem that keeps it from being read: it is missing, not a
             file, larger than 1 MiB, not UTF-8, not TOML, or TOML beyond sense.
     """
-    text = _decode(path, _read(path))
+    text = read_text(path)
     if _ENDLESS_KEY.search(text):
         raise _refused(path, "a key has more than 100 parts")
     try:
@@ -92,6 +92,15 @@ def read_document(path: Path) -> Document:
         raise _refused(path, "lists and tables are nested too deeply") from None
     except ValueError:  # int() refuses to read thousands of digits
         raise _refused(path, "a number has too many digits") from None
+
+
+def read_text(path: Path) -> str:
+    """Read the file at `path`, without a byte order mark, its lines ending in a line feed.
+
+    Raises:
+        ConfigError: It is missing, not a file, larger than 1 MiB, or not UTF-8.
+    """
+    return _decode(path, _read(path))
 
 
 def _read(path: Path) -> bytes:

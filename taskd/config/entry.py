@@ -284,25 +284,25 @@ class JobEntry(TimingKeys, BaseModel):
 
     # Stands for a call that is missing or wrong; a job that has it never leaves this file.
     call: Annotated[str, TARGET] = "local:missing"
-    args: list[Annotated[object, JSON]] = []
-    kwargs: dict[str, Annotated[object, KEYWORD_ARGUMENT]] = {}
+    args: list[Annotated[object, JSON]] = Field(default_factory=list)
+    kwargs: dict[str, Annotated[object, KEYWORD_ARGUMENT]] = Field(default_factory=dict)
     description: Annotated[str, TEXT] = ""
-    tags: list[Annotated[str, TEXT]] = []
+    tags: list[Annotated[str, TEXT]] = Field(default_factory=list)
     enabled: bool = True
     priority: Annotated[int, PRIORITY] = 0
     carry: bool = False
     overlap: Annotated[Overlap, word(Overlap)] = Overlap.SKIP
     max_instances: Annotated[int | None, Field(ge=1)] = None
     unique: dict[str, object] | None = None
-    retry: dict[str, object] = {}
+    retry: dict[str, object] = Field(default_factory=dict)
     on_crash: Annotated[OnCrash, word(OnCrash)] = OnCrash.RETRY
     max_crashes: Annotated[int, Field(ge=1, le=MOST_CRASHES)] = DEFAULT_FAILURE.max_crashes
     pause_after_failures: Annotated[int | None, Field(ge=1)] = None
-    retention: dict[str, object] = {}
+    retention: dict[str, object] = Field(default_factory=dict)
     command: Annotated[tuple[str, ...], ARGV] = ()
     executor: Annotated[str | None, EXECUTOR] = None
     shell: bool = False
-    env: dict[str, Annotated[str, TEXT]] = {}
+    env: dict[str, Annotated[str, TEXT]] = Field(default_factory=dict)
     cwd: Annotated[str | None, TEXT] = None
     nice: Annotated[int, Field(ge=-NICEST - 1, le=NICEST)] = 0
     max_memory: Annotated[int | None, SIZE] = None

@@ -22,6 +22,8 @@ def retry_from_table(
 
     `categories` are the names that retry_on and give_up_on may hold besides those of classes.
     """
+    if not table:
+        return DEFAULT_FAILURE.retry, []
     shape, flaws = read_table(RetryTable, "retry", table)
     flaws += retry_word_flaws(shape, categories)
     try:
@@ -33,6 +35,8 @@ def retry_from_table(
 
 def retention_from_table(table: Mapping[str, object]) -> tuple[Retention, list[Flaw]]:
     """How long runs are kept as a `retention` table says, and everything wrong with it."""
+    if not table:
+        return DEFAULT_RETENTION, []
     shape, flaws = read_table(RetentionTable, "retention", table)
     try:
         return Retention(shape.success, shape.failed), flaws

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from taskd.config.calendars import Calendars, calendars_from_tables
-from taskd.config.document import Document, read_document
+from taskd.config.document import Document, read_document, read_text
 from taskd.config.entry import InvalidEntry, default_flaws, inherit, job_from_entry
 from taskd.config.exceptions import categories_from_table
 from taskd.config.exposure import exposed_files, module_files, shared_places
@@ -55,7 +55,7 @@ class Configuration:
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
     calendars: Mapping[str, Calendar]
     _origins: Mapping[str, _Entry] = field(repr=False, compare=False)
-    _main: Document = field(repr=False, compare=False)
+    _documents: tuple[Document, ...] = field(repr=False, compare=False)
 
     def place(self, job: str, key: str) -> Place:
         """Where the value of `key` of `job` is written, be it in [defaults]; else the job itself.
@@ -66,10 +66,28 @@ class Configuration:
         document, spot = self._origins[job].origin(tuple(key.split(".")))
         return Place(str(document.path), *spot, document.line(spot.line))
 
+    def is_current(self) -> bool:
+        """Whether the same files still say the same, letter by letter.
+
+        It is false, too, where only another reading can tell: with files of calendars, or where one
+        cannot be read.
+        """
+        names = {name for pattern in self.include for name in glob.glob(pattern, recursive=True)}  # noqa: PTH207
+        documents = {os.path.realpath(document.path): document for document in self._documents}
+        if len(self.files) != len(documents):
+            return False
+        if {os.path.realpath(self.path), *map(os.path.realpath, names)} != documents.keys():
+            return False
+        try:
+            return all(read_text(one.path) == one.text for one in documents.values())
+        except ConfigError:
+            return False
+
     def place_of_category(self, category: str) -> Place:
         """Where the classes of a category are written."""
-        spot = self._main.spot(("categories", category)) or Spot(1, 1)
-        return Place(str(self._main.path), *spot, self._main.line(spot.line))
+        main = self._documents[0]
+        spot = main.spot(("categories", category)) or Spot(1, 1)
+        return Place(str(main.path), *spot, main.line(spot.line))
 
 
 def load(path: Path) -> Configuration:
@@ -118,7 +136,7 @@ def survey(path: Path) -> tuple[Configuration, list[Problem]]:
         include=tuple(str(folder / pattern) for pattern in patterns),
         warnings=(*([] if is_root else exposed), *_shared(settings.python_path), *odd),
         _origins=entries,
-        _main=main,
+        _documents=(main, *included),
     )
     problems += exposed if is_root else []
     return configuration, _first(path, sorted(problems, key=in_order))

@@ -98,6 +98,14 @@ def read_fields(text: str, seed: str, *, either: bool = True) -> Fields:
     Raises:
         InvalidJob: it cannot be read, or is longer than 256 characters.
     """
+    if not isinstance(text, str):
+        raise InvalidJob("cron", f"{text!r} is not a text", 'write "30 2 * * mon-fri"')
+    may_be_hashed = "h" in text or "H" in text
+    return _read(text, seed if may_be_hashed else "", either)
+
+
+@lru_cache(maxsize=1024)  # of many jobs most are due by the same few expressions
+def _read(text: str, seed: str, either: bool) -> Fields:
     fields = [_settle(unit, part, seed) for unit, part in zip(UNITS, _split(text), strict=True)]
     second, minute, hour, day, month, weekday = fields
     return Fields(
@@ -115,8 +123,6 @@ def read_fields(text: str, seed: str, *, either: bool = True) -> Fields:
 
 def _split(text: str) -> list[str]:
     """The six fields, seconds first, in lower case; guards come before any parsing."""
-    if not isinstance(text, str):
-        raise InvalidJob("cron", f"{text!r} is not a text", 'write "30 2 * * mon-fri"')
     if len(text) > MAX_CHARACTERS:
         raise InvalidJob("cron", f"longer than {MAX_CHARACTERS} characters", "use a list")
     if not text.isascii() or not text.expandtabs().isprintable():

@@ -152,8 +152,9 @@ def _calendars(fields: Fields) -> Iterator[Calendar]:
         yield from (Calendar(day, months, weekday) for day, weekday in product(days, weekdays))
 
 
-def _alternatives(items: tuple[str, ...]) -> list[str]:
+@lru_cache(maxsize=1024)
+def _alternatives(items: tuple[str, ...]) -> tuple[str, ...]:
     """`items` split into fields that croniter can take, which is any mix, but one kind in each."""
     plain = [item for item in items if "w" not in item and "#" not in item and item[:-1] != "l"]
     rest = [item for item in items if item not in plain]
-    return [",".join(plain), *rest] if plain else rest
+    return (",".join(plain), *rest) if plain else tuple(rest)

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from taskd.core.job import JobName
+from taskd.core.job import JobName, Source
 from taskd.core.record import JobRecord, Skip
 from taskd.core.run import Attempt, Run, RunId, RunState, microseconds
 from taskd.errors import StoreUnavailable
@@ -66,6 +66,16 @@ class History:
     def job_names(self) -> list[str]:
         """Return the names of all jobs."""
         return [row[0] for row in self._db.execute("SELECT name FROM jobs ORDER BY name")]
+
+    def added_names(self) -> set[str]:
+        """Return the names of the jobs that no file defines."""
+        added = self._db.execute("SELECT name FROM jobs WHERE source != ?", (Source.FILE.value,))
+        return {row[0] for row in added}
+
+    def outlook(self) -> tuple[int, datetime | None]:
+        """Return how many jobs there are, and when the first of them is due."""
+        count, due = self._db.execute("SELECT count(*), min(next_due_at) FROM jobs").fetchone()
+        return count, rows.maybe_instant(due)
 
     def has_runs_of(self, job: str) -> bool:
         """Return whether there is any run of a job, be it removed since."""

@@ -84,6 +84,7 @@ def test_the_loop_and_the_readers_search_by_an_index_in_its_order(store: SqliteS
 
 def read_everything(history: History) -> None:
     history.jobs(), history.job("x"), history.job_names(), history.has_runs_of("x")
+    history.added_names(), history.outlook()
     history.run("x"), history.runs_by_id([NOBODY]), history.running()
     history.attempts("x"), history.skips(JobName("x"))
     history.events(0, 9), history.events(0, 9, run="x"), history.events(0, 9, job="x")

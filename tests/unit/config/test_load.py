@@ -323,3 +323,24 @@ def test_a_table_that_is_written_in_two_ways_is_named(write: Write, text: str) -
     (problem,) = refusal.value.problems
     assert problem.key == "jobs.a"
     assert "is defined already" in problem.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda write: write("[jobs.a]\ncall = 'm:g'\n"),
+        lambda write: write("[jobs.b]\ncall = 'm:g'\n", "jobs.d/b.toml"),
+        lambda write: write("[jobs.c]\ncall = 'm:f'\n", "jobs.d/c.toml"),
+        lambda write: write("", "jobs.d/b.toml").unlink(),
+        lambda write: write(b"\xff"),
+    ],
+)
+def test_a_configuration_knows_whether_its_files_still_say_the_same(
+    write: Write, change: Callable[[Write], object]
+) -> None:
+    write("[jobs.b]\ncall = 'm:f'\n", "jobs.d/b.toml")
+    path = write("[daemon]\ninclude = ['jobs.d/*.toml']\n[jobs.a]\ncall = 'm:f'\n")
+    configuration = load(path)
+    assert configuration.is_current()
+    change(write)
+    assert not configuration.is_current()
