@@ -7,7 +7,7 @@ of each ordered set is here, the rest sleeps in the store.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from math import inf
 
@@ -17,6 +17,25 @@ from taskd.core.run import Run, RunId, RunState, microseconds
 from taskd.core.window import Entry, Window
 
 DUE_LATER = (RunState.PENDING, RunState.RETRYING)
+
+
+class Line:
+    """The runs of one job: how many execute, which wait, and the first of them that may start."""
+
+    __slots__ = ("offered", "running", "waiting")
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.waiting: list[Entry] = []
+        self.offered: list[Entry] = []
+
+    def drop(self, entry: Entry) -> None:
+        """Forget a run that waited, if it did."""
+        at = bisect_left(self.waiting, entry)
+        if at < len(self.waiting) and self.waiting[at] == entry:
+            del self.waiting[at]
+            if entry in self.offered:
+                self.offered.remove(entry)
 
 
 class Backlog:
@@ -37,25 +56,18 @@ class Backlog:
         self._due_jobs = Window(inf)
         self._ready = Window(inf)
         self._suspects = Window(inf)
-        self._lines: defaultdict[JobName, list[Entry]] = defaultdict(list)
-        self._offered: defaultdict[JobName, set[Entry]] = defaultdict(set)
-        self._instances: Counter[JobName] = Counter()
+        self._lines: defaultdict[JobName, Line] = defaultdict(Line)
         self._windows: dict[RunId, Window] = {}
         self._jobs_of: dict[RunId, JobName | None] = {}
         self._running_suspects: set[RunId] = set()
 
     def place(self, run: Run) -> list[RunId]:
         """Put a run where its state belongs; return the tasks that now sleep in the store."""
-        self._remove(run)
-        if run.state.is_final:
-            return []
-        if run.state is RunState.RUNNING:
-            self._run(run)
-            return []
-        if run.state is RunState.QUEUED:
-            return self._queue(run)
-        window = self.pending if run.job is None else self._due_jobs
-        return self._offer(window, microseconds(run.due_at), run.id)
+        self._leave(run)
+        asleep = [] if run.state.is_final else self._enter(run)
+        if run.job is not None and run.job in self._lines:
+            self._balance(run.job, self._lines[run.job])
+        return asleep
 
     def refill(self, pending: Page | None, queued: Page | None) -> None:
         """Take the lowest tasks of the store into the windows."""
@@ -78,30 +90,25 @@ class Backlog:
         best = min(filter(None, heads), default=None)
         return None if best is None else best.run
 
-    def rebalance(self, job: JobName) -> None:
-        """Offer as many runs of a job as it has free instances, the first of its line."""
-        line = self._lines.get(job, [])
-        free = max(0, self._limit(job) - self._instances[job])
-        wanted = set(line if free >= len(line) else line[: int(free)])
-        offered = self._offered.pop(job, set[Entry]())
-        for entry in offered - wanted:
-            self._withdraw(entry.run)
-        for entry in wanted - offered:
-            self._offer(self._ready, *entry)
-        if wanted:
-            self._offered[job] = wanted
-
     # -- places ----------------------------------------------------------------------------------
+
+    def _enter(self, run: Run) -> list[RunId]:
+        if run.state is RunState.RUNNING:
+            self._run(run)
+            return []
+        if run.state is RunState.QUEUED:
+            return self._queue(run)
+        window = self.pending if run.job is None else self._due_jobs
+        return self._offer(window, microseconds(run.due_at), run.id)
 
     def _run(self, run: Run) -> None:
         self.running.add(run.id)
         if run.abandoned:
             self.abandoned.add(run.id)
-        if run.crashes and not run.abandoned:
+        elif run.crashes:
             self._running_suspects.add(run.id)
         if run.job is not None:
-            self._instances[run.job] += 1
-            self.rebalance(run.job)
+            self._lines[run.job].running += 1
 
     def _queue(self, run: Run) -> list[RunId]:
         if run.crashes:
@@ -111,9 +118,22 @@ class Backlog:
             return self._offer(self.queued, run.rank, run.id)
         if self._limit(run.job) == inf:
             return self._offer(self._ready, run.rank, run.id)
-        insort(self._lines[run.job], Entry(run.rank, run.id))
-        self.rebalance(run.job)
+        insort(self._lines[run.job].waiting, Entry(run.rank, run.id))
         return []
+
+    def _balance(self, job: JobName, line: Line) -> None:
+        """Offer as many runs of a job as it has free instances, the first of its line."""
+        if line.waiting or line.offered:
+            free = max(0, self._limit(job) - line.running)
+            wanted = line.waiting if free >= len(line.waiting) else line.waiting[: int(free)]
+            if wanted != line.offered:
+                for entry in set(line.offered).difference(wanted):
+                    self._withdraw(entry.run)
+                for entry in set(wanted).difference(line.offered):
+                    self._offer(self._ready, *entry)
+                line.offered = list(wanted)
+        elif not line.running:
+            del self._lines[job]
 
     def _offer(self, window: Window, key: int, run: RunId) -> list[RunId]:
         fallen = window.offer(key, run)
@@ -127,7 +147,7 @@ class Backlog:
         if window is not None:
             window.discard(run)
 
-    def _remove(self, run: Run) -> None:
+    def _leave(self, run: Run) -> None:
         was_running = run.id in self.running
         if was_running:
             self.running.discard(run.id)
@@ -137,28 +157,20 @@ class Backlog:
             self._withdraw(run.id)
         if run.crashes:
             self._jobs_of.pop(run.id, None)
-        if run.job is None:
+        line = self._lines.get(run.job) if run.job is not None else None
+        if line is None:
             return
-        line, entry = self._lines.get(run.job, []), Entry(run.rank, run.id)
-        self._offered.get(run.job, set()).discard(entry)
-        at = bisect_left(line, entry)
         if was_running:
-            self._instances[run.job] -= 1
-        elif at < len(line) and line[at] == entry:
-            del line[at]
-        else:
-            return
-        self.rebalance(run.job)
-        if not line:
-            self._lines.pop(run.job, None)
-        if not self._instances[run.job]:
-            del self._instances[run.job]
+            line.running -= 1
+        elif line.waiting:
+            line.drop(Entry(run.rank, run.id))
 
     def _suspect(self) -> Entry | None:
         if self._running_suspects:
             return None
         for entry in self._suspects:
             job = self._jobs_of[entry.run]
-            if job is None or self._instances[job] < self._limit(job):
+            line = self._lines.get(job) if job is not None else None
+            if job is None or line is None or line.running < self._limit(job):
                 return entry
         return None
