@@ -101,6 +101,7 @@ def test_the_longer_season_met_all_but_what_is_seldom(season: Season) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_year_met_everything_it_was_to_meet(tmp_path: Path) -> None:
     year = meddled_world(tmp_path / "taskd.db", 2027, 365 * DAY)
     assert unmet(year) == set()
@@ -132,6 +133,7 @@ def test_loading_the_same_file_again_writes_nothing_and_moves_no_wakeup(quiet: W
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(100))
 def test_any_year_keeps_every_rule(tmp_path: Path, seed: int) -> None:
     assert meddled_world(tmp_path / "taskd.db", seed, 365 * DAY).witness.problems == []
