@@ -149,7 +149,7 @@ class Loop:
         """
         under_way, engine = self._under_way, self._turns.engine
         under_way.begin_due()
-        hungry = engine is not None and any(engine.hunger())
+        hungry = engine is not None and (any(engine.hunger()) or under_way.has_missed)
         while not self.inbox and not hungry:
             turn_at = self._deadline()
             until = min(filter(None, (turn_at, under_way.next_begin())), default=None)

@@ -172,6 +172,7 @@ class Turns:
             inputs = [self._store.look_up(wanted), *inputs]
         turn = engine.turn(inputs, now, self._store.head() + 1)
         self._under_way.take_back(turn.taken_back)
+        self._under_way.has_missed = False
         decided = Decided(turn, inputs, offset)
         if decided.turn.changes:
             self._commit(decided)

@@ -14,6 +14,7 @@ from itertools import count
 from typing import Final
 
 from taskd.aside import Aside
+from taskd.core.ahead import MISSED
 from taskd.core.messages import AttemptFinished, Begun
 from taskd.core.ports import Clock, Executor
 from taskd.core.run import RunId
@@ -29,7 +30,8 @@ class UnderWay:
     """Hands attempts to `executor`, at their instant where they have one; for the loop's thread.
 
     `alive` are those that it has, and those that wait. `begun` are those that waited and began,
-    until the next turn takes note of them. `has_failed` says that one could not begin.
+    until the next turn takes note of them. `has_failed` says that one could not begin, `has_missed`
+    that the instant of one is long gone: the next turn takes it back.
     """
 
     def __init__(self, executor: Executor, clock: Clock, aside: Aside) -> None:
@@ -37,6 +39,7 @@ class UnderWay:
         self._clock = clock
         self._aside = aside
         self.has_failed = False
+        self.has_missed = False
         self.alive: set[tuple[RunId, int]] = set()
         self.begun: list[Begun] = []
         self._waiting: dict[RunId, Start] = {}
@@ -72,8 +75,11 @@ class UnderWay:
         """Begin what waits and whose instant has come; return whether there was any."""
         has_begun, now = False, self._clock.now()
         while (at := self.next_begin()) is not None and at <= now:
-            has_begun = True
             start = heappop(self._heap)[2]
+            if now - at >= MISSED:
+                self.has_missed = True
+                continue
+            has_begun = True
             run = self._waiting.pop(start.run.id).run
             if self._hand_over(start):
                 self.begun.append(Begun(run.id, run.attempt, now))

@@ -19,6 +19,10 @@ one transaction. It is too short for anybody to see, and to take one back costs 
 LEAD: Final = timedelta(milliseconds=10)
 """The shortest: what a commit may take, on a slow disk too, without making the start late."""
 
+MISSED: Final = timedelta(seconds=1)
+"""A start that has not begun so long after its instant is decided again: the machine slept, say,
+and its job may be one that is not to run late."""
+
 
 def is_ahead(run: Run, now: datetime) -> bool:
     """Whether a run that is RUNNING has not begun, for its instant has not come.

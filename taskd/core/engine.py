@@ -46,7 +46,7 @@ from taskd.core.settling import settle
 from taskd.core.timeouts import interrupt_late, limit_time
 from taskd.core.turn import Note, Reply, Turn
 from taskd.core.value import replace
-from taskd.core.withdrawing import reconsider, take_back, take_back_all
+from taskd.core.withdrawing import reconsider, take_back, take_back_all, take_back_missed
 from taskd.errors import Stopped, TaskdError
 
 TOLERABLE: Final = timedelta(milliseconds=1)
@@ -90,6 +90,7 @@ class Engine:
         turn = self._ledger.begin(now, event)
         for item in inputs:
             self._take(item, now)
+        take_back_missed(self._ledger, now)
         interrupt_late(self._ledger, now)
         if not self._draining:
             self._fire_due_jobs(now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from taskd.core.ahead import unstarted
+from taskd.core.ahead import MISSED, unstarted
 from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     AnyRequest,
@@ -46,6 +46,14 @@ def take_back_all(ledger: Ledger) -> None:
     """Take back whatever is ahead."""
     for run in sorted(ledger.ahead):
         take_back(ledger, ledger.runs[run])
+
+
+def take_back_missed(ledger: Ledger, now: datetime) -> None:
+    """Take back what should have begun long ago, and did not."""
+    for name in sorted(ledger.ahead):
+        run = ledger.runs[name]
+        if run.started_at is not None and now - run.started_at >= MISSED:
+            take_back(ledger, run)
 
 
 def make_way(ledger: Ledger) -> bool:

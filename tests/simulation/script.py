@@ -329,11 +329,15 @@ class Meddler:
             return
         deeds = (
             *(self.trigger, self.stop_job, self.stop_run, self.hold, self.resume, self.add_task),
-            *(self.edit, self.load_again, self.set_clock, self.shut_down, self.fail),
+            *(self.edit, self.load_again, self.set_clock, self.shut_down, self.fail, self.suspend),
             partial(self._world.crash_soon, self._random.randrange(6)),
         )
         past = timedelta(milliseconds=self._random.randrange(1, 10))
         self._world.after(until - now + past, self._random.choice(deeds))
+
+    def suspend(self) -> None:
+        """Let the machine sleep: time passes, and nobody wakes for what is due."""
+        self._world.clock.passed += self._random.choice((HOUR / 60, HOUR))
 
     def set_clock(self) -> None:
         self._world.set_clock(self._random.choice((-DAY, -HOUR, HOUR, DAY)))

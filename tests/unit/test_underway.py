@@ -11,7 +11,7 @@ import pytest
 
 from taskd import Scheduler, current_run
 from taskd.aside import Aside
-from taskd.core.ahead import LEAD
+from taskd.core.ahead import LEAD, MISSED
 from taskd.core.job import Call
 from taskd.core.messages import AttemptFinished, Begun
 from taskd.core.run import Origin, Outcome, Run, RunId, RunState
@@ -81,17 +81,19 @@ def at_noon(executor: Executor) -> UnderWay:
 def test_a_start_with_an_instant_waits_for_it_and_the_order_is_theirs() -> None:
     executor, clock = Executor(), SimulatedClock(NOON, lambda _: None)
     under_way = UnderWay(executor, clock, Aside(clock))
-    for name, at in (("late", NOON + 2 * SECOND), ("soon", NOON + SECOND), ("now", None)):
+    for name, at in (("late", NOON + 1.5 * SECOND), ("soon", NOON + SECOND), ("now", None)):
         under_way.start(a_start(name, at))
     assert executor.started == ["now"]
     assert under_way.ahead == {"late", "soon"}
     assert under_way.next_begin() == NOON + SECOND
     clock.passed = SECOND - timedelta(microseconds=1)
     assert not under_way.begin_due()
-    clock.passed = 3 * SECOND
+    clock.passed = 1.8 * SECOND
     assert under_way.begin_due()
     assert executor.started == ["now", "soon", "late"]
-    assert under_way.begun == [Begun(RunId(run), 1, NOON + 3 * SECOND) for run in ("soon", "late")]
+    assert under_way.begun == [
+        Begun(RunId(run), 1, NOON + 1.8 * SECOND) for run in ("soon", "late")
+    ]
     assert under_way.next_begin() is None
 
 
@@ -123,6 +125,16 @@ def test_a_start_that_cannot_begin_is_told_of_and_let_go() -> None:
     assert under_way.begin_due()
     assert under_way.has_failed
     assert (under_way.alive, under_way.begun) == (set(), [])
+
+
+def test_a_start_whose_instant_is_long_gone_is_left_to_the_next_turn() -> None:
+    executor = Executor()
+    under_way = at_noon(executor)
+    under_way.start(a_start("slept", NOON - MISSED))
+    assert not under_way.begin_due()
+    assert under_way.has_missed
+    assert (executor.started, under_way.next_begin()) == ([], None)
+    assert under_way.ahead == {"slept"}
 
 
 @pytest.mark.parametrize("is_durable", [True, False])

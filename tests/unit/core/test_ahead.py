@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from taskd.core.ahead import AHEAD, LEAD, as_of, is_ahead
+from taskd.core.ahead import AHEAD, LEAD, MISSED, as_of, is_ahead
 from taskd.core.calendars import Calendar, Exclude
 from taskd.core.job import Job, JobName, Overlap, Source
+from taskd.core.late import Late
 from taskd.core.messages import (
     Added,
     AnyRequest,
@@ -25,6 +26,7 @@ from taskd.core.messages import (
     Task,
     Triggered,
 )
+from taskd.core.record import SkipReason
 from taskd.core.retry import FailurePolicy, OnCrash
 from taskd.core.run import MICROSECOND, Outcome, Run, RunId, RunState
 from taskd.core.schedule import Every, Mode
@@ -352,3 +354,18 @@ def test_a_newer_run_takes_no_place_of_one_that_has_not_begun() -> None:
     driver.ask(Triggered(job=JOB))
     assert run.id not in driver.runs
     assert driver.last.interrupts == []
+
+
+@pytest.mark.parametrize("late", [MISSED, HOUR])
+def test_what_the_machine_slept_over_is_decided_again_by_the_late_policy(late: timedelta) -> None:
+    driver = driven(replace(HOURLY, late=Late(grace=MINUTE)))
+    run = come_close(driver)
+    driver.turn(after=LEAD + late)
+    assert run.id not in driver.runs
+    assert driver.last.taken_back == [run.id]
+    if late <= MINUTE:
+        (again,) = driver.running
+        assert (again.scheduled_at, again.started_at) == (NOON + HOUR, NOON + HOUR + late)
+    else:
+        (skip,) = driver.skips.values()
+        assert (skip.first_at, skip.reason) == (NOON + HOUR, SkipReason.MISFIRE)
