@@ -53,7 +53,8 @@ def test_cpu_time_over_the_limit_ends_the_program(bench: Bench) -> None:
     assert end.error.message == "killed by SIGXCPU"
     assert end.usage.signal == "SIGXCPU"
     assert end.usage.cpu_time is not None
-    assert timedelta(seconds=0.9) < end.usage.cpu_time < timedelta(seconds=3)
+    # For the limit the kernel counts ticks, for the usage nanoseconds: when busy they differ.
+    assert timedelta(seconds=0.4) < end.usage.cpu_time < timedelta(seconds=5)
 
 
 def test_a_program_is_as_nice_as_asked_within_its_session_and_among_others(bench: Bench) -> None:

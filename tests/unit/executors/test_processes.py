@@ -96,7 +96,7 @@ def test_cpu_time_over_the_limit_ends_the_process(bench: Bench) -> None:
     assert end.error is not None
     assert end.error.message == "killed by SIGXCPU, for it used more than max_cpu_time"
     assert end.usage.cpu_time is not None
-    assert timedelta(seconds=1) <= end.usage.cpu_time < timedelta(seconds=4)
+    assert timedelta(seconds=0.4) < end.usage.cpu_time < timedelta(seconds=10)  # see test_commands
 
 
 def nice_call(bench: Bench, what: str, *args: object, nice: int = 0) -> object:
