@@ -113,6 +113,38 @@ def a_run(shell: Shell, line: str) -> str:
     return str(runs[-1]["id"])
 
 
+# -- taskd-api(7), whose sections are those of docs/api.md ---------------------------------------
+
+REQUEST, EVENT, OUTPUT = blocks("taskd-api.7")
+
+
+def test_the_request_of_the_page_is_answered(shell: Shell) -> None:
+    answer = json.loads(shell.run(f'SOCKET="$TASKD_SOCKET"; {REQUEST.rstrip()} 2> /dev/null'))
+    assert answer["version"]
+
+
+def test_the_event_of_the_page_has_the_keys_of_one(shell: Shell) -> None:
+    told: list[dict[str, Any]] = [
+        json.loads(line) for line in shell.run("taskd events --json").splitlines()
+    ]
+    like = json.loads(EVENT)
+    assert like.keys() == told[-1].keys()
+    dead = [event for event in told if event["kind"] == like["kind"]]
+    assert dead
+    assert like["data"].keys() <= dead[0]["data"].keys()
+    assert like["data"]["run"].keys() <= dead[0]["data"]["run"].keys()
+
+
+def test_the_output_of_the_page_has_the_keys_of_a_line(shell: Shell) -> None:
+    run = a_run(shell, "taskd logs")
+    url = f"'http://taskd/v1/runs/{run}/logs?follow=1'"
+    (line,) = shell.run(f'curl -sS --unix-socket "$TASKD_SOCKET" {url}').splitlines()
+    assert json.loads(OUTPUT).keys() == json.loads(line).keys()
+
+
+# -- taskd(1), whose last examples end the daemon ------------------------------------------------
+
+
 @pytest.mark.parametrize("line", examples())
 def test_an_example_of_the_commands_works(shell: Shell, line: str) -> None:
     if line.startswith(DAEMONS):
@@ -132,6 +164,8 @@ def test_an_example_of_the_commands_works(shell: Shell, line: str) -> None:
         line = f"cd elsewhere && cp ../*.py . && {line}"
     shell.run(line)
 
+
+# -- taskd.toml(5) -------------------------------------------------------------------------------
 
 EXAMPLE, DEFAULTS, REST = blocks("taskd.toml.5")
 

@@ -253,6 +253,19 @@ def test_the_page_tells_how_to_check_and_start(service: Guest) -> None:
     service.run("systemctl disable taskd")
 
 
+def test_the_page_tells_how_to_grant_more(service: Guest) -> None:
+    folder = "/etc/systemd/system/taskd.service.d"
+    service.run(f"mkdir -p {folder} /srv/reports")
+    service.run(f"cat > {folder}/override.conf <<'END'\n{blocks()[-1]}END")
+    try:
+        service.run("systemctl daemon-reload && systemctl restart taskd")
+        assert "/srv/reports" in service.property("ReadWritePaths")
+        assert service.property("ProtectHome") == "read-only"
+        assert service.property("ActiveState") == "active"
+    finally:
+        service.run(f"rm -r {folder} && systemctl daemon-reload && systemctl restart taskd")
+
+
 def test_the_page_tells_how_to_go_back_to_a_backup_and_how_to_upgrade(service: Guest) -> None:
     _, _, back, upgrade, *_ = blocks()
     service.run("taskd add kept work:tick --every 1h && taskd backup /root/BACKUP")
