@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from taskd.config.entry import InvalidEntry
@@ -27,11 +28,18 @@ logger = logging.getLogger("taskd.server")
 
 
 class Refused(TaskdError):
-    """A request that never reached the API."""
+    """A request that never reached the API; `fields` are more of the head of its answer."""
 
-    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        fields: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.status = status
         self.code = code
+        self.fields = fields
         super().__init__(detail)
 
 
@@ -72,7 +80,8 @@ def respond(document: object, status: HTTPStatus) -> Answer:
 
 def refusal(error: TaskdError) -> Answer:
     """Return the answer to a request that ended in an error."""
-    return problem(*_meaning(error))
+    answer = problem(*_meaning(error))
+    return replace(answer, fields=error.fields) if isinstance(error, Refused) else answer
 
 
 def _problem_of(error: object) -> Document:

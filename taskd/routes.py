@@ -108,5 +108,6 @@ class Table(Generic[T]):
             raise Refused(HTTPStatus.NOT_FOUND, "not_found", f"{method} {path}: Not Found")
         if method not in methods:
             words = f"{method} {path}: Method Not Allowed"
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", words)
+            allowed = {"Allow": ", ".join(methods)}
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", words, allowed)
         return methods[method], name

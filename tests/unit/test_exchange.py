@@ -80,6 +80,7 @@ def test_an_answer_without_a_body_is_one_to_head(peer: socket.socket) -> None:
     peer.sendall(b"HEAD /v1/ping HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
     answer = rest(peer)
     assert statuses(answer) == [HTTPStatus.METHOD_NOT_ALLOWED]
+    assert b"\r\nAllow: GET\r\n" in answer
     assert answer.endswith(b"\r\n\r\n")
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from taskd.client import Client
 from taskd.core.diff import Diff
-from taskd.core.job import Call, Job, JobName
+from taskd.core.job import Call, Job, JobName, Overlap
 from taskd.core.messages import Added
 from taskd.errors import (
     ApiError,
@@ -257,6 +257,26 @@ def test_changes_that_wait_hold_up_no_question_and_a_reload_holds_up_no_change(
         let_go.set()
         host.reloaded.set_result(Diff((), (), (), ()))
         assert all(future.result(PATIENCE_S) for future in [*reloads, *changes])
+
+
+def test_no_thread_waits_for_a_ping_or_for_a_run_that_is_asked_for(
+    host: Host, patient: Client
+) -> None:
+    job = Job(name=JobName("a"), call=Call("os:getcwd"), overlap=Overlap.ALLOW)
+    host.scheduler.inbox.ask(Added(jobs=(job,))).result(PATIENCE_S)
+    before = pools()
+    patient.ping()
+    patient.trigger("a")
+    assert patient.trigger_many([{"job": "a"}] * 3)[-1]["job"] == "a"
+    assert not pools() - before
+    with pytest.raises(ApiError, match="did you mean a"):
+        patient.trigger("aa")  # to name the nearest it has to read
+    assert pools() - before
+
+
+def pools() -> set[threading.Thread]:
+    """The threads of servers' pools; one is made when it is first needed."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("taskd-api-")}
 
 
 def test_a_reader_of_the_journal_that_makes_no_room_is_cut_off(
