@@ -35,7 +35,8 @@ def main() -> int:
         sys.exit(f"there is no case {wanted.case}; the groups are: {names}")
     # Its servers must not outlive it: `with` ends for an exception, not for a signal's default.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    run, started = Run(this_machine(), wanted.quick), time.monotonic()
+    run = Run.load(wanted.keep) if wanted.keep.exists() else Run(this_machine())
+    started = time.monotonic() - run.took_s
     with tempfile.TemporaryDirectory(prefix="bench-") as home, serving(Path(home)) as services:
         runner = Runner(run, services)
         for case in chosen:
@@ -67,7 +68,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--case", default="", help="only this case, or this group of cases")
     now = datetime.now(UTC)
     kept = KEPT / f"{now:%Y-%m-%d-%H%M%S}.json"
-    parser.add_argument("--keep", type=Path, default=kept, help="where the readings go")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        default=kept,
+        help="where the readings go; one that is there is gone on with",
+    )
     parser.add_argument("--write-docs", type=Path, metavar="FILE", help="of a kept run")
     return parser.parse_args()
 

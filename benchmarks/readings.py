@@ -6,6 +6,7 @@ import json
 import platform
 import sqlite3
 import statistics
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from taskd import __version__
 class Reading:
     """The figures of one contestant in one case, one set for each repetition.
 
-    Without any, `reason` says why it did not run.
+    Without any, `reason` says why it did not run. One that `is_quick` is of the quick size.
     """
 
     case: str
@@ -26,6 +27,7 @@ class Reading:
     asked: dict[str, Any]
     figures: list[Figures] = field(default_factory=list)
     reason: str = ""
+    is_quick: bool = False
 
     def median(self, name: str) -> float | None:
         """The median of a figure, None where there is none."""
@@ -39,10 +41,9 @@ class Reading:
 
 @dataclass
 class Run:
-    """All readings of one run of the suite, on one machine."""
+    """All readings of a run of the suite, or of several that went on with it, on one machine."""
 
     machine: dict[str, str]
-    is_quick: bool
     readings: list[Reading] = field(default_factory=list)
     took_s: float = 0.0
 
@@ -56,6 +57,11 @@ class Run:
         """The median of a figure, None where it was not measured."""
         reading = self.find(case, contestant)
         return reading.median(figure) if reading else None
+
+    def take(self, case: str, readings: Iterable[Reading]) -> None:
+        """Take the readings of a case, in place of earlier ones."""
+        self.readings = [reading for reading in self.readings if reading.case != case]
+        self.readings += readings
 
     def keep(self, path: Path) -> None:
         """Write it to a file."""

@@ -50,7 +50,7 @@ def targets(run: Run) -> str:
         else:
             measured, reached = number(value), "yes" if target.holds(value) else "**no**"
         lines.append(f"| {target.what} | {target.bound} | {measured} | {reached} |")
-    if run.is_quick:
+    if any(reading.is_quick for reading in run.readings):
         lines += ["", "The targets are those of the full size; the quick one asks for less."]
     return "\n".join(lines)
 
@@ -64,7 +64,9 @@ def number(value: float) -> str:
 
 def _heading(run: Run) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
-    size = "the quick size" if run.is_quick else "the full size"
+    quick = {reading.is_quick for reading in run.readings}
+    size = "the full size, the cases marked quick in that" if len(quick) > 1 else "the full size"
+    size = "the quick size" if quick == {True} else size
     return f"Measured on: {machine}. Ran {size} in {run.took_s / 60:.0f} minutes."
 
 
@@ -79,6 +81,7 @@ def table(run: Run, case: Case) -> str:
     repeated = max(len(reading.figures) for reading in readings)
     titles = [TITLES.get(name, name.replace("_", " ")) for name in names]
     times = "once" if repeated == 1 else f"{repeated} times"
+    times = f"quick, {times}" if any(reading.is_quick for reading in readings) else times
     lines = [
         f"**{case.title}** ({times}: median, and range)",
         "",

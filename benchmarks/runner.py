@@ -98,13 +98,13 @@ class Runner:
                 case _:
                     for one in ready:
                         self._measure(case, one, readings[one.name])
-        self.run.readings += readings.values()
+        self.run.take(case.name, readings.values())
 
     def _reading(self, case: Case, contestant: Contestant, size: Size) -> Reading:
         asked = dict(size.asked)
         if case.way == "alternate" and "for_s" in asked and "interval_s" not in asked:
             asked["count"] = max(100, int(contestant.pace * asked.pop("for_s")) // 100 * 100)
-        return Reading(case.name, contestant.name, asked)
+        return Reading(case.name, contestant.name, asked, is_quick=size is case.quick)
 
     def _measure(self, case: Case, contestant: Contestant, reading: Reading) -> None:
         with self._noted(reading), self._started(contestant) as adapter:

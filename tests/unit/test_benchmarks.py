@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -27,12 +27,12 @@ SMALL: dict[str, dict[str, Any]] = {
 
 def made(case: str, measure: str, contestant: str, *figures: Figures, reason: str = "") -> Run:
     reading = Reading(case, contestant, {measure: 1}, list(figures), reason)
-    return Run(this_machine(), is_quick=True, readings=[reading])
+    return Run(this_machine(), readings=[reading])
 
 
 @pytest.mark.parametrize("measure", SMALL)
 def test_each_measure_answers_with_figures(measure: str) -> None:
-    run = Run(this_machine(), is_quick=True)
+    run = Run(this_machine())
     case = Case(
         "tiny", "tiny", "Tiny", measure, ("taskd, durable", "the machine"), Size(1), Size(1)
     )
@@ -45,7 +45,7 @@ def test_each_measure_answers_with_figures(measure: str) -> None:
 
 
 def test_a_crash_is_recovered_from() -> None:
-    run = Run(this_machine(), is_quick=True)
+    run = Run(this_machine())
     case = Case("crash", "crash", "Crash", "begin", ("taskd, durable",), Size(1), Size(1), "crash")
     Runner(run, {}).case(case, Size(1, {"count": 40, "patience_s": 30.0}))
     (reading,) = run.readings
@@ -54,7 +54,7 @@ def test_a_crash_is_recovered_from() -> None:
 
 
 def test_what_did_not_run_says_why_and_has_no_number() -> None:
-    run = Run(this_machine(), is_quick=True)
+    run = Run(this_machine())
     names = ("Celery, Redis", "the machine")
     case = Case("drift", "drift", "Drift", "drift", names, Size(1), Size(1))
     asked = {"jobs": 1, "interval_s": 0.1, "for_s": 0.1}
@@ -72,7 +72,7 @@ def test_every_case_names_known_contestants_and_an_existing_measure() -> None:
 
 
 def test_every_target_reads_a_figure_of_a_case() -> None:
-    run = Run(this_machine(), is_quick=False)
+    run = Run(this_machine())
     for case in CASES:
         for name in case.contestants:
             figures = dict.fromkeys([*report.TITLES, *LAW_FIGURES, *COMMAND_FIGURES], 1.0)
@@ -99,7 +99,7 @@ def test_a_target_is_reached_at_its_limit_and_not_beyond_it() -> None:
         True,
         False,
     )
-    assert "| not measured |" in report.targets(Run({}, is_quick=True))
+    assert "| not measured |" in report.targets(Run({}))
 
 
 def test_a_run_is_kept_and_read_again(tmp_path: Path) -> None:
@@ -108,11 +108,15 @@ def test_a_run_is_kept_and_read_again(tmp_path: Path) -> None:
     again = Run.load(tmp_path / "new" / "run.json")
     assert again == run
     assert again.median("burst", "the machine", "p99_ms") == 2.0
-    assert json.loads((tmp_path / "new" / "run.json").read_text())["is_quick"] is True
+    later = replace(run.readings[0], figures=[{"p99_ms": 5.0}], is_quick=True)
+    again.take("burst", [later])
+    assert again.readings == [later]
+    assert "Ran the quick size" in report.report(again)
+    assert "(quick, once:" in report.report(again)
 
 
 def test_laws_are_plotted_on_logarithmic_axes(tmp_path: Path) -> None:
-    run = Run({}, is_quick=True)
+    run = Run({})
     for jobs, cost in ((1, 100.0), (100, 110.0), (10_000, 1000.0)):
         figures = [{"us_per_run": cost * k, "cpu_us_per_run": cost / 2} for k in (0.9, 1.0, 1.2)]
         run.readings.append(Reading(f"law-jobs-{jobs}", "taskd, durable", {"jobs": jobs}, figures))
