@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
-from taskd.core.expression import Expression, count, read
+from taskd.core.dialect import Fields
+from taskd.core.expression import Expression, count, expression, read
 from taskd.core.schedule import Missed
 from taskd.core.zones import Span, spans, to_instant, to_seconds, zone
 from taskd.errors import InvalidJob
@@ -73,6 +75,56 @@ class Repeated:
     is_alone: bool
 
 
+class Rules(NamedTuple):
+    """What a zone and its changes of the clock make of a time on the wall."""
+
+    timezone: str
+    dst_gap: DstGap | None
+    dst_overlap: DstOverlap | None
+
+    def following(self, lines: Sequence[Expression], since: int) -> int | None:
+        """The first due instant of any of `lines` after `since`; None within the horizon."""
+        limit = since + HORIZON // timedelta(seconds=1)
+        for span in spans(self.timezone, since, limit):
+            due = min(self._first_in(span, line, since) for line in lines)
+            if due < span.end:
+                return due
+        return None
+
+    def _first_in(self, span: Span, line: Expression, since: int) -> int:
+        """The first due instant of `line` in `span` after `since`; its end if there is none."""
+        if span.start > since and self.is_made_up(span, line):
+            return span.start
+        opens, closes = self.shown(span, line)
+        local = line.next(max(opens, since + 1 + span.offset))
+        return local - span.offset if local < closes else span.end
+
+    def shown(self, span: Span, line: Expression) -> tuple[int, int]:
+        """From which local second of `span` on, and up to which one, `line` runs."""
+        overlap = self.overlap_of(line)
+        opens = max(span.opens, span.seen) if overlap is DstOverlap.FIRST else span.opens
+        return opens, span.again if overlap is DstOverlap.LAST else span.closes
+
+    def overlap_of(self, line: Expression) -> DstOverlap:
+        """At which pass `line` runs."""
+        if self.dst_overlap is not None:
+            return self.dst_overlap
+        return DstOverlap.BOTH if line.fields.wildcard else DstOverlap.FIRST
+
+    def is_made_up(self, span: Span, line: Expression) -> bool:
+        """Whether `span` begins by making up for a time of `line` that the gap before it hid."""
+        gap = span.opens - span.seen
+        if not 0 < gap < CORRECTION:
+            return False
+        is_next = self.dst_gap is DstGap.NEXT if self.dst_gap else not line.fields.wildcard
+        return is_next and line.next(span.seen) < span.opens
+
+
+@lru_cache(maxsize=1024)  # of many jobs most are due by the same few expressions
+def _is_ever_due(fields: Fields, rules: Rules) -> bool:
+    return rules.following((expression(fields),), to_seconds(REFERENCE)) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Cron:
     """Due whenever one of `expressions` matches the wall clock of `timezone` (an IANA name).
@@ -93,6 +145,7 @@ class Cron:
     dst_overlap: DstOverlap | None = None
     day_match: DayMatch = DayMatch.OR
     lines: tuple[Expression, ...] = field(init=False, repr=False, compare=False)
+    _rules: Rules = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.expressions:
@@ -101,8 +154,9 @@ class Cron:
         either = self.day_match is DayMatch.OR
         lines = tuple(read(text, self.seed, either=either) for text in self.expressions)
         object.__setattr__(self, "lines", lines)
+        object.__setattr__(self, "_rules", Rules(self.timezone, self.dst_gap, self.dst_overlap))
         for line in lines:
-            if self._following((line,), to_seconds(REFERENCE)) is None:
+            if not _is_ever_due(line.fields, self._rules):
                 raise InvalidJob("cron", f"{line.text!r} does not fire within the next 50 years")
 
     def first(self, now: datetime) -> datetime | None:
@@ -111,7 +165,7 @@ class Cron:
 
     def after(self, instant: datetime, anchor_at: datetime) -> datetime | None:  # noqa: ARG002
         """The first due instant strictly after `instant`; None if none is within 50 years."""
-        due = self._following(self.lines, to_seconds(instant))
+        due = self._rules.following(self.lines, to_seconds(instant))
         if due is None:
             return None
         following = to_instant(due)
@@ -134,7 +188,9 @@ class Cron:
         span = self._span(due_at)
         if span.start != to_seconds(due_at):
             return None
-        return self._hidden(span, [line for line in self.lines if self._is_made_up(span, line)])
+        return self._hidden(
+            span, [line for line in self.lines if self._rules.is_made_up(span, line)]
+        )
 
     def lost(self, after: datetime, until: datetime) -> Iterator[tuple[int, Hidden]]:
         """The instants in (after, until] that end a gap, and what it hides for good."""
@@ -142,7 +198,7 @@ class Cron:
         for span in spans(self.timezone, begin, end):
             if not begin < span.start <= end or span.seen >= span.opens:
                 continue
-            silent = [line for line in self.lines if not self._is_made_up(span, line)]
+            silent = [line for line in self.lines if not self._rules.is_made_up(span, line)]
             if (hidden := self._hidden(span, silent)) is not None:
                 yield span.start, hidden
 
@@ -153,7 +209,7 @@ class Cron:
         if span.seen <= local < span.again:
             return None
         matching = [line for line in self.lines if line.next(local) == local]
-        rules = {self._overlap_of(line) for line in matching}
+        rules = {self._rules.overlap_of(line) for line in matching}
         return Repeated(local, local >= span.seen, DstOverlap.BOTH not in rules and len(rules) == 1)
 
     def __str__(self) -> str:
@@ -169,26 +225,12 @@ class Cron:
         first = min((line.next(span.seen) for line in lines), default=span.opens)
         return Hidden(first, last, total, span.opens) if total else None
 
-    def _following(self, lines: tuple[Expression, ...], since: int) -> int | None:
-        limit = since + HORIZON // timedelta(seconds=1)
-        for span in spans(self.timezone, since, limit):
-            due = min(self._first_in(span, line, since) for line in lines)
-            if due < span.end:
-                return due
-        return None
-
-    def _first_in(self, span: Span, line: Expression, since: int) -> int:
-        """The first due instant of `line` in `span` after `since`; its end if there is none."""
-        if span.start > since and self._is_made_up(span, line):
-            return span.start
-        opens, closes = self._shown(span, line)
-        local = line.next(max(opens, since + 1 + span.offset))
-        return local - span.offset if local < closes else span.end
-
     def _count(self, span: Span, begin: int, end: int) -> tuple[int, int]:
         """How many due instants there are in [begin, end), which lies in `span`; the last one."""
         total, last = 0, begin
-        at_gap = begin == span.start and any(self._is_made_up(span, line) for line in self.lines)
+        at_gap = begin == span.start and any(
+            self._rules.is_made_up(span, line) for line in self.lines
+        )
         if at_gap and all(line.next(span.opens) != span.opens for line in self.lines):
             total = 1
         # While local times repeat, or are to be repeated, some lines may be silent.
@@ -202,24 +244,5 @@ class Cron:
         return total, last
 
     def _runs_within(self, span: Span, line: Expression, start: int, stop: int) -> bool:
-        opens, closes = self._shown(span, line)
+        opens, closes = self._rules.shown(span, line)
         return opens <= start and stop <= closes
-
-    def _shown(self, span: Span, line: Expression) -> tuple[int, int]:
-        """From which local second of `span` on, and up to which one, `line` runs."""
-        overlap = self._overlap_of(line)
-        opens = max(span.opens, span.seen) if overlap is DstOverlap.FIRST else span.opens
-        return opens, span.again if overlap is DstOverlap.LAST else span.closes
-
-    def _overlap_of(self, line: Expression) -> DstOverlap:
-        if self.dst_overlap is not None:
-            return self.dst_overlap
-        return DstOverlap.BOTH if line.fields.wildcard else DstOverlap.FIRST
-
-    def _is_made_up(self, span: Span, line: Expression) -> bool:
-        """Whether `span` begins by making up for a time of `line` that the gap before it hid."""
-        gap = span.opens - span.seen
-        if not 0 < gap < CORRECTION:
-            return False
-        is_next = self.dst_gap is DstGap.NEXT if self.dst_gap else not line.fields.wildcard
-        return is_next and line.next(span.seen) < span.opens

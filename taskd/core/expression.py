@@ -136,7 +136,11 @@ def read(text: str, seed: str, *, either: bool = True) -> Expression:
     Raises:
         InvalidJob: it cannot be read, or is longer than 256 characters.
     """
-    fields = read_fields(text, seed, either=either)
+    return expression(read_fields(text, seed, either=either), text)
+
+
+def expression(fields: Fields, text: str = "") -> Expression:
+    """The expression of `fields`, as `text` spells them."""
     times = ClockTimes(fields.hours, fields.minutes, fields.seconds)
     return Expression(text, fields, times, tuple(_calendars(fields)))
 
