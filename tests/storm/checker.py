@@ -26,6 +26,7 @@ FROM runs WHERE state = 'SUCCEEDED'
 UNION ALL
 SELECT run, number, outcome, started_at, finished_at, pid, fence FROM attempts
 """  # what succeeded may be told by its run alone; what is kept goes before that
+AHEAD = 50_000  # µs before its instant at which a start may be written
 FINAL = {"SUCCEEDED", "FAILED", "DEAD", "CANCELLED", "SKIPPED"}
 
 
@@ -242,7 +243,9 @@ def _disagreement(row: Mapping[str, Any], attempt: Attempted | None, deaths: Seq
     }
     if how not in allowed[outcome]:
         return f"is {outcome}, and its log says {how or 'no end'}"
-    died = any(row["started_at"] < at <= row["finished_at"] for at in deaths)
+    # One whose start was committed ahead may have lost its process before its instant came.
+    ahead = AHEAD if attempt is None else 0
+    died = any(row["started_at"] - ahead < at <= row["finished_at"] for at in deaths)
     if outcome == "LOST" and not died:
         return f"is LOST, and its process {row['pid']} had not died"
     return ""
