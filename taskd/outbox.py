@@ -24,11 +24,20 @@ class Outbox:
         """Have `call` called; from any thread. It is dropped once the loop is closed."""
         self._calls.append(call)
         if not self._is_roused:
-            self._is_roused = True
-            with suppress(RuntimeError):  # it is closed
-                self._events.call_soon_threadsafe(self._empty)
+            self._rouse()
+
+    def _rouse(self) -> None:
+        self._is_roused = True
+        with suppress(RuntimeError):  # it is closed
+            self._events.call_soon_threadsafe(self._empty)
 
     def _empty(self) -> None:
         self._is_roused = False  # first: what comes from now on may be too late for this look
-        while self._calls:
-            self._calls.popleft()()
+        try:
+            while self._calls:
+                self._calls.popleft()()
+        finally:
+            if (
+                self._calls
+            ):  # one failed, and asyncio logs it; the others have nothing to do with it
+                self._rouse()

@@ -91,19 +91,21 @@ class Table(Generic[T]):
     """What answers, by path and method. In a path ``{name}`` stands for a name or an id."""
 
     def __init__(self) -> None:
-        self._by_path: dict[str, dict[str, T]] = {}
+        self._plain: dict[str, dict[str, T]] = {}
+        self._named: dict[str, dict[str, T]] = {}
 
     def add(self, method: str, path: str, answers: T) -> None:
         """Have `answers` answer that method on that path."""
-        self._by_path.setdefault(path, {})[method] = answers
+        paths = self._named if "{name}" in path else self._plain
+        paths.setdefault(path, {})[method] = answers
 
     def find(self, method: str, path: str) -> tuple[T, str]:
         """Return what answers, and the name in the path. Raises `Refused`."""
-        methods, name = self._by_path.get(path), ""
+        methods, name = self._plain.get(path), ""
         parts = path.split("/")
         if methods is None and len(parts) > NAME and (name := unquote(parts[NAME])):
             parts[NAME] = "{name}"
-            methods = self._by_path.get("/".join(parts))
+            methods = self._named.get("/".join(parts))
         if methods is None:
             raise Refused(HTTPStatus.NOT_FOUND, "not_found", f"{method} {path}: Not Found")
         if method not in methods:

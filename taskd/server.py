@@ -191,7 +191,7 @@ class Server:
             if asked.replies.cancelled():
                 return
             if asked.is_granted:
-                exchange.answer(call())
+                exchange.answer(outcome(request, call))
             else:  # to tell what was meant instead is a read
                 self._call(route.place, call, exchange, request)
 
@@ -203,17 +203,11 @@ class Server:
     ) -> Work:
         """Answer with what `call` returns in a thread of the pool of that place."""
 
-        def answered() -> Answer:
-            try:
-                return call()
-            except Exception as error:  # noqa: BLE001 - `refused` has it
-                return refused(request, error)
-
         def send(answer: Future[Answer]) -> None:
             if not answer.cancelled():
                 exchange.answer(answer.result())
 
-        answer = self._pools[place].submit(answered)
+        answer = self._pools[place].submit(outcome, request, call)
         answer.add_done_callback(lambda done: self._outbox.put(partial(send, done)))
         return answer
 
@@ -255,6 +249,14 @@ class Server:
 
     async def _read_run(self, ask: api.Ask) -> Document:
         return await self._events.run_in_executor(self._readers, api.run, self._host, ask)
+
+
+def outcome(request: Request, call: Callable[[], Answer]) -> Answer:
+    """Return the answer that `call` makes, be it a refusal."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - `refused` has it
+        return refused(request, error)
 
 
 def refused(request: Request, error: Exception) -> Answer:

@@ -51,6 +51,19 @@ def test_what_gathers_is_called_in_one_go() -> None:
     events.close()
 
 
+def test_one_that_fails_keeps_no_other_from_being_called() -> None:
+    events = asyncio.new_event_loop()
+    failures, called = list[object](), list[int]()
+    events.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    outbox = Outbox(events)
+    outbox.put(partial(next, iter(())))
+    outbox.put(partial(called.append, 1))
+    events.run_until_complete(asyncio.sleep(0.01))
+    assert called == [1]
+    assert [type(failure) for failure in failures] == [StopIteration]
+    events.close()
+
+
 def test_what_comes_after_the_end_is_dropped() -> None:
     events = asyncio.new_event_loop()
     events.close()
