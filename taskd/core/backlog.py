@@ -69,6 +69,13 @@ class Backlog:
             self._balance(run.job, self._lines[run.job])
         return asleep
 
+    def postpone(self, run: Run) -> None:
+        """Let a QUEUED run of a job wait until it is due, to be placed then."""
+        assert run.job is not None
+        self._leave(run)
+        self._offer(self._due_jobs, microseconds(run.due_at), run.id)
+        self._balance(run.job, self._lines[run.job])
+
     def refill(self, pending: Page | None, queued: Page | None) -> None:
         """Take the lowest tasks of the store into the windows."""
         if pending is not None:

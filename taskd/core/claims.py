@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from itertools import takewhile
+from typing import Final
 
 from taskd.core.ahead import AHEAD
 from taskd.core.execution import DEFAULT_EXECUTION
@@ -18,6 +19,9 @@ from taskd.core.timeouts import limit_time
 from taskd.core.turn import Start
 from taskd.core.withdrawing import make_way
 from taskd.core.zones import EPOCH
+
+MOST_QUEUED: Final = 100
+"""Runs that a turn queues ahead: the time for them must not make late what is due meanwhile."""
 
 
 class Claims:
@@ -57,19 +61,23 @@ class Claims:
             self._start(ledger.runs[best], now)
 
     def claim_ahead(self, now: datetime) -> None:
-        """Start what is due within `AHEAD`, as if it were due now, where nothing can change that.
+        """Decide what is due within `AHEAD` as if it were due now, where nothing can change that.
 
-        There must be a free slot for it, and whatever is due before it and cannot be started ahead
-        has another.
+        It is started where there is a slot for it: what is due before it and cannot be decided yet
+        has another, and nobody waits for one. Runs of jobs that get none are queued.
         """
-        free = self.free_slots
-        if free <= 0 or self._ledger.backlog.best() is not None:
-            return
-        for at, item in self._next(now + AHEAD)[:free]:
+        ledger = self._ledger
+        free = max(self.free_slots, 0) if ledger.backlog.best() is None else 0
+        for place, (at, item) in enumerate(self._next(now + AHEAD)[: free + MOST_QUEUED]):
             if isinstance(item, Run):
-                self._start_task_ahead(item, at)
-            else:
-                self._fire_ahead(item, at, now)
+                if place < free:
+                    self._start_task_ahead(item, at)
+            elif (run := self._fire_ahead(item, at, now)) is not None:
+                if place < free:
+                    self._start(run, at, ahead=True)
+                else:
+                    ledger.ahead.add(run.id)
+                    ledger.backlog.postpone(run)
 
     def _next(self, until: datetime) -> list[tuple[datetime, Run | JobRecord]]:
         """Return the runs and the jobs that are due by `until`, in the order of their starts."""
@@ -87,17 +95,18 @@ class Claims:
         if run.state is RunState.PENDING and not run.crashes and _may_begin_again(policy):
             self._start(move(run, RunState.QUEUED, at), at, ahead=True)
 
-    def _fire_ahead(self, record: JobRecord, at: datetime, now: datetime) -> None:
+    def _fire_ahead(self, record: JobRecord, at: datetime, now: datetime) -> Run | None:
+        """Make the run of a job that is due at `at`; None where that must wait for its instant."""
         ledger, job = self._ledger, record.job
         is_plain = record.state is JobState.ACTIVE and not job.jitter and job.unique is None
         if not is_plain or ledger.count_live(job.name) or not _may_begin_again(job.failure):
-            return
+            return None
         planned = plan(record, at, live=0, until=at)
         if planned.decisions != (at,):
-            return
+            return None
         carry_out(ledger, job, planned, at, lambda _: self._new_id(now))
         (run,) = ledger.live[job.name]
-        self._start(ledger.runs[run], at, ahead=True)
+        return ledger.runs[run]
 
     def _start(self, run: Run, at: datetime, *, ahead: bool = False) -> None:
         ledger = self._ledger

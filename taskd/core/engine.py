@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from taskd.core.ahead import AHEAD, is_ahead
+from taskd.core.ahead import AHEAD, is_ahead, is_early
 from taskd.core.claims import Claims
 from taskd.core.firing import fire, pass_over
 from taskd.core.job import JobName
@@ -187,6 +187,8 @@ class Engine:
             ledger.hold_run(run)
         ledger.ahead |= restored.ahead
         for run in restored.live:
+            if is_early(run, now):
+                take_back(ledger, run)
             if run.state is not RunState.RUNNING:
                 continue
             if (run.id, run.attempt) not in restored.alive:
@@ -261,4 +263,9 @@ class Engine:
     def _queue_due_runs(self, now: datetime) -> None:
         backlog = self._ledger.backlog
         while (due := backlog.next_due()) is not None and due.key <= microseconds(now):
-            self._ledger.put_run(move(self._ledger.runs[due.run], RunState.QUEUED, now))
+            run = self._ledger.runs[due.run]
+            if run.state is RunState.QUEUED:  # ahead of its instant
+                self._ledger.ahead.discard(run.id)
+                backlog.place(run)
+            else:
+                self._ledger.put_run(move(run, RunState.QUEUED, now))

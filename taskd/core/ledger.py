@@ -33,8 +33,8 @@ BAD_ENDS = (RunState.FAILED, RunState.DEAD)
 class Ledger:
     """Jobs, live runs and their places; `put_*` change them and write that into the turn.
 
-    `draw` gives a number in [0, 1), for jitter. `ahead` are the runs whose start is committed and
-    waits for its instant.
+    `draw` gives a number in [0, 1), for jitter. `ahead` are the runs that are RUNNING or
+    QUEUED and whose instant has not come.
     """
 
     def __init__(self, *, window: int, draw: Callable[[], float]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from taskd.core.ahead import MISSED, unstarted
+from taskd.core.ahead import MISSED, undecided
 from taskd.core.ledger import Ledger
 from taskd.core.messages import (
     AnyRequest,
@@ -21,7 +21,7 @@ from taskd.core.messages import (
     Triggered,
 )
 from taskd.core.planning import unfired
-from taskd.core.run import Run, RunId
+from taskd.core.run import Run, RunId, RunState
 
 
 def take_back(ledger: Ledger, run: Run) -> None:
@@ -39,7 +39,7 @@ def keep_back(ledger: Ledger, run: Run) -> Run:
     ledger.ahead.discard(run.id)
     ledger.deadlines.drop(run.id)
     ledger.turn.taken_back.append(run.id)
-    return unstarted(run)
+    return undecided(run)
 
 
 def take_back_all(ledger: Ledger) -> None:
@@ -52,7 +52,7 @@ def take_back_missed(ledger: Ledger, now: datetime) -> None:
     """Take back what should have begun long ago, and did not."""
     for name in sorted(ledger.ahead):
         run = ledger.runs[name]
-        if run.started_at is not None and now - run.started_at >= MISSED:
+        if now - run.due_at >= MISSED:
             take_back(ledger, run)
 
 
@@ -61,10 +61,10 @@ def make_way(ledger: Ledger) -> bool:
 
     def place(run: RunId) -> tuple[datetime, int, RunId]:
         held = ledger.runs[run]
-        assert held.started_at is not None
-        return held.started_at, -held.priority, run
+        return held.due_at, -held.priority, run
 
-    latest = max(ledger.ahead, key=place, default=None)
+    with_slot = (run for run in ledger.ahead if ledger.runs[run].state is RunState.RUNNING)
+    latest = max(with_slot, key=place, default=None)
     if latest is None:
         return False
     take_back(ledger, ledger.runs[latest])

@@ -53,7 +53,7 @@ class Attempts:
         """A run whose start was taken back never was, and nobody has begun it."""
         has_begun = (run.id, run.attempt) in self._began
         self._expect(Rule.ATTEMPTS, not has_begun, f"{run.id} has begun, and is withdrawn")
-        if run.job is not None:
+        if run.job is not None and run.state is RunState.RUNNING:
             self._under_way[run.job] -= 1
 
     # -- a commit --------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ class Witness:
     def waits(self, until: datetime | None) -> None:
         """The loop sleeps, however the turn before went: but for some time."""
         now = self._clock.now()
+        self._instants_come(now)
         self._expect(
             Rule.WAKEUPS, until is None or until > now, f"spins: waits at {now} for {until}"
         )
@@ -91,8 +92,8 @@ class Witness:
         now = self._clock.now()
         # Here words are put together only where they are wanted: it is most of a year's time.
         for run in self._runs.values():
-            if run.id in self._ahead and (run.started_at or now) > now:
-                is_awaited = until is not None and run.started_at and until <= run.started_at
+            if run.id in self._ahead and run.started_at and run.started_at > now:
+                is_awaited = until is not None and until <= run.started_at
                 self._expect(Rule.WAKEUPS, is_awaited, f"sleeps past the start of {run.id}")
             elif run.state is RunState.RUNNING and run.id not in executing:
                 self._expect(Rule.HISTORIES, False, f"{run.id} is RUNNING and nobody executes it")
@@ -114,6 +115,7 @@ class Witness:
             run
             for run in self._runs.values()
             if run.state is RunState.QUEUED
+            and not (run.id in self._ahead and run.due_at > now)
             and run.job not in busy
             and not (run.crashes and is_one_suspect)
         ]
@@ -126,7 +128,8 @@ class Witness:
             if wakes_at is not None:
                 yield wakes_at, name
         for run in self._runs.values():
-            if run.state in DUE_LATER:
+            is_ahead = run.id in self._ahead and run.due_at > self._clock.now()
+            if run.state in DUE_LATER or (is_ahead and run.state is RunState.QUEUED):
                 yield run.due_at, run.id
 
     # -- a start ---------------------------------------------------------------------------------
@@ -156,6 +159,7 @@ class Witness:
 
     def committed(self, changes: Changes) -> None:
         """A turn was written: each run moved along the table, each due instant was decided once."""
+        self._instants_come(changes.at)
         for withdrawn in changes.withdrawn.values():
             self._withdrawn(withdrawn)
         self.attempts.committed(changes, self._runs)
@@ -174,6 +178,12 @@ class Witness:
             self._expect(Rule.DECIDED_ONCE, not is_left, f"the grid of {name} stays behind")
         self._set_by = timedelta(0)
 
+    def _instants_come(self, at: datetime) -> None:
+        """What was queued ahead of its instant is so no more, should the clock be set back too."""
+        for run in [self._runs[run] for run in self._ahead]:
+            if run.state is RunState.QUEUED and run.due_at <= at:
+                self._ahead.discard(run.id)
+
     def _run_moved(self, change: RunChange, at: datetime) -> None:
         run, known = change.after, self._runs.get(change.after.id)
         if _is_let_go(change):
@@ -189,8 +199,10 @@ class Witness:
             Rule.HISTORIES, is_legal, f"{run.id} goes from {known and known.state} to {run.state}"
         )
         is_due = run.due_at <= at
-        is_ahead = run.state is RunState.RUNNING and at < run.due_at <= at + AHEAD
-        is_ahead = is_ahead and run.started_at == run.queued_at == run.due_at
+        is_started = run.state is RunState.RUNNING and run.started_at == run.due_at
+        is_queued = run.state is RunState.QUEUED and known is None
+        is_ahead = (is_started or is_queued) and run.queued_at == run.due_at
+        is_ahead = is_ahead and at < run.due_at <= at + AHEAD
         self._expect(
             Rule.EARLY,
             is_due or is_ahead or run.state in (*DUE_LATER, RunState.CANCELLED) or _is_old(change),
@@ -198,7 +210,7 @@ class Witness:
         )
         if is_ahead:
             self._ahead.add(run.id)
-            self.seen["ahead"] += 1
+            self.seen["ahead", run.state] += 1
         elif run.id in self._ahead and run.state is not RunState.RUNNING:
             self._ahead.discard(run.id)
             self.seen["taken back"] += 1

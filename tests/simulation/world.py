@@ -50,7 +50,7 @@ class SlowDisk(Aside):
         next_begin: Callable[[], datetime | None],
         begin_due: Callable[[], object],
     ) -> None:
-        took = timedelta(milliseconds=self._world.random.choice((0, 0, 3, 12)))
+        took = timedelta(milliseconds=self._world.random.choice((0, 0, 3, 30)))
         self._world.clock.passed += took
         self._world.was_slow = bool(took)
         self._world.witness.seen["begun beside a commit"] += bool(begin_due())

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskd.core.ahead import AHEAD, LEAD, MISSED, as_of, is_ahead
+from taskd.core.ahead import AHEAD, LEAD, MISSED, as_of, is_ahead, is_early
 from taskd.core.calendars import Calendar, Exclude
 from taskd.core.job import Job, JobName, Overlap, Source
 from taskd.core.late import Late
@@ -369,3 +369,66 @@ def test_what_the_machine_slept_over_is_decided_again_by_the_late_policy(late: t
     else:
         (skip,) = driver.skips.values()
         assert (skip.first_at, skip.reason) == (NOON + HOUR, SkipReason.MISFIRE)
+
+
+def two_jobs() -> tuple[Driver, Run, Run]:
+    """A driver with one slot and two jobs, both ahead: one has the slot, the other is queued."""
+    driver = Driver(HOURLY, a_job("other", Every(HOUR)), workers=1, ahead=True)
+    while driver.running:
+        driver.finish(driver.running[0])
+    driver.turn(after=NOON + HOUR - LEAD - driver.now)
+    (running,) = driver.running
+    (queued,) = (run for run in driver.runs.values() if run.state is RunState.QUEUED)
+    return driver, running, queued
+
+
+def test_what_gets_no_slot_is_queued_ahead_and_shown_as_waiting_for_its_instant() -> None:
+    driver, running, queued = two_jobs()
+    assert queued.queued_at == queued.due_at == running.started_at == NOON + HOUR
+    assert is_early(queued, driver.now)
+    seen = as_of(queued, driver.now)
+    assert (seen.state, seen.attempt, seen.queued_at) == (RunState.PENDING, 0, None)
+    assert as_of(queued, NOON + HOUR) == queued
+
+
+def test_what_is_queued_ahead_starts_when_it_is_due_and_a_slot_is_free() -> None:
+    driver, running, queued = two_jobs()
+    assert driver.engine.next_wakeup() == NOON + HOUR
+    driver.turn(begun(driver, running))
+    assert not driver.last.changes
+    driver.finish(running)
+    assert [(run.id, run.attempt) for run in driver.running] == [(queued.id, 1)]
+
+
+def test_what_is_queued_ahead_takes_no_slot_that_is_free_before_its_instant() -> None:
+    driver, running, queued = two_jobs()
+    driver.ask(JobStopped(job=running.job or JOB))
+    assert driver.running == []
+    assert driver.state(queued.id) is RunState.QUEUED
+    driver.turn(after=LEAD)
+    assert [run.id for run in driver.running] == [queued.id]
+
+
+def test_what_is_queued_ahead_can_be_decided_otherwise_too() -> None:
+    driver, _, queued = two_jobs()
+    driver.ask(Paused(jobs=(queued.job or JOB,)))
+    assert queued.id not in driver.runs
+    driver, running, queued = two_jobs()
+    assert driver.turn(Draining()).taken_back == sorted([running.id, queued.id])
+    driver, _, queued = two_jobs()
+    driver.ask(RunStopped(run=queued.id))
+    assert (driver.runs[queued.id].state, driver.runs[queued.id].attempt) == (
+        RunState.CANCELLED,
+        0,
+    )
+
+
+def test_a_restart_before_the_instant_decides_what_was_queued_ahead_again() -> None:
+    driver, running, queued = two_jobs()
+    driver.now += LEAD / 2
+    driver.restart()
+    assert {running.id, queued.id}.isdisjoint(driver.runs)
+    again = sorted(run.state for run in driver.runs.values() if not run.state.is_final)
+    assert again == [RunState.QUEUED, RunState.RUNNING]
+    driver.restart(same_process=True, ahead=driver.running, alive=[])
+    assert all(run.scheduled_at == NOON + HOUR for run in driver.running)
