@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Annotated, Literal
 
 import typer
@@ -46,9 +46,12 @@ def logs(
     daemon = client(curl)
     run = _run_of(daemon, run_or_job)
     if follow:
-        runs = iter([run_or_job]) if run == run_or_job else _runs_as_they_start(daemon, run_or_job)
-        for each in runs:
-            _follow(daemon, each, attempt, stream, json=json)
+        if run == run_or_job:
+            _follow(daemon, run, attempt, stream, json=json)
+            return
+        for each in _runs_as_they_start(daemon, run_or_job):
+            with _gone_if_taken_back():
+                _follow(daemon, each, attempt, stream, json=json)
     elif run is None:
         talk(f"{run_or_job} has not run yet")
     elif json:
@@ -89,6 +92,16 @@ def _next_started(daemon: Client, job: str, seen: set[str], after: int) -> tuple
             if event["kind"] == "run.running" and event["run"] not in seen:
                 return event["run"], event["seq"]
     raise typer.Exit  # the daemon has ended
+
+
+@contextmanager
+def _gone_if_taken_back() -> Iterator[None]:
+    """Pass over a run that is not there: it was to start in a moment, and was taken back."""
+    try:
+        yield
+    except ApiError as error:
+        if error.code != "unknown_run":
+            raise
 
 
 def _follow(

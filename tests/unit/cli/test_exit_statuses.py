@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli.conftest import Taskd
-from tests.unit.cli.peer import RUN_ID, Peer, Request, failed_run, run_document
+from tests.unit.cli.peer import OTHER_RUN_ID, RUN_ID, Peer, Request, failed_run, run_document
 
 
 def test_0_and_the_answer_on_stdout_when_all_is_well(taskd: Taskd, peer: Peer) -> None:
@@ -35,6 +35,28 @@ def test_0_when_the_daemon_ends_that_a_job_was_followed_on_whatever_was_shown_ju
     monkeypatch.setattr(peer, "answer", answer_and_be_gone)
     ended = taskd("logs", "report", "-f")
     assert (ended.status, ended.out, ended.err) == (0, "said\n", f"run {RUN_ID} of report\n")
+
+
+def test_a_job_is_followed_on_where_the_start_of_a_run_was_taken_back(
+    taskd: Taskd, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.answers_with("GET", "/v1/events", {"seq": 9})
+    begins = {"seq": 10, "kind": "run.running", "run": OTHER_RUN_ID}
+    peer.answers_with("GET", "/v1/events", begins)
+    peer.answers_with("GET", "/v1/runs", [run_document()])
+    peer.refuses("GET", f"/v1/runs/{RUN_ID}/logs", 404, "unknown_run", detail="no such run")
+    piece = {"stream": "stdout", "text": "said\n", "left_out": 0}
+    peer.answers_with("GET", f"/v1/runs/{OTHER_RUN_ID}/logs", piece)
+    answer = peer.answer
+
+    def answer_and_be_gone(request: Request) -> tuple[int, bytes]:
+        if OTHER_RUN_ID in request.target:
+            peer.socket.unlink()
+        return answer(request)
+
+    monkeypatch.setattr(peer, "answer", answer_and_be_gone)
+    ended = taskd("logs", "report", "-f")
+    assert (ended.status, ended.out) == (0, "said\n")
 
 
 def test_1_when_the_daemon_refuses_and_every_problem_is_named(taskd: Taskd, peer: Peer) -> None:
