@@ -6,6 +6,7 @@ the scheduler.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -191,6 +192,9 @@ class Daemon:
         server.start()
         threading.Thread(target=self._await_end, name="taskd-end", daemon=True).start()
         self._start_watchdog()
+        # Now and then the collector looks at all there is, and nothing else runs meanwhile: for
+        # 15 ms, 50 with 10,000 jobs. What start has made stays, and need not be looked at again.
+        gc.freeze()
         summary = self._summary()
         self._notifier.ready(summary)
         self._runlog.start(f"taskd {__version__} is ready: {summary}")

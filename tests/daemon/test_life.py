@@ -35,6 +35,12 @@ def test_it_ends_cleanly_when_told_and_takes_its_socket_along(live: Live) -> Non
     assert not live.socket.exists()
 
 
+def test_the_collector_of_garbage_need_not_look_at_what_start_has_made(live: Live) -> None:
+    live.start('[jobs.frozen]\ncall = "gc:get_freeze_count"\ncron = "0 0 1 1 *"\n')
+    run = live.client.trigger("frozen")
+    assert live.client.wait(run["id"], timeout=20)["result"] > 10_000
+
+
 def test_a_signal_is_taken_whichever_thread_the_kernel_gives_it_to(live: Live) -> None:
     live.start(PING)
     assert live.process is not None
