@@ -23,7 +23,13 @@ from tests.simulation.world import World, refusals
 # What nothing in this script leads to.
 NEVER_YET = {SkipReason.UNIQUE, RunState.SKIPPED}
 # What chance may spare a season, but hardly a year.
-SELDOM = {SkipReason.STOPPED, "paused by failures", "taken back", "withdrawn"}
+SELDOM = {
+    SkipReason.STOPPED,
+    "paused by failures",
+    "taken back",
+    "withdrawn",
+    "begun beside a commit",
+}
 
 MET = (
     "boot",
