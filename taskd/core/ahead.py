@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from taskd.core.run import Run, RunState
+from taskd.core.run import Origin, Run, RunState
 from taskd.core.value import replace
 
 AHEAD: Final = timedelta(milliseconds=50)
@@ -25,25 +25,25 @@ MISSED: Final = timedelta(seconds=1)
 and its job may be one that is not to run late."""
 
 
+def may_be_ahead(run: Run) -> bool:
+    """Whether a run stands as one that was decided ahead: for the very instant it is due at."""
+    is_of_schedule = run.origin is Origin.SCHEDULE and run.queued_at == run.due_at
+    if run.state is RunState.QUEUED:
+        return is_of_schedule and not run.attempt
+    return is_of_schedule and run.state is RunState.RUNNING and run.started_at == run.due_at
+
+
 def is_ahead(run: Run, now: datetime) -> bool:
-    """Whether a run that is RUNNING has not begun, for its instant has not come.
+    """Whether a run is RUNNING, or QUEUED, and its instant has not come.
 
-    One that lies further ahead has begun, before the clock was set back.
+    One that lies further ahead was decided when it was due, before the clock was set back.
     """
-    if run.state is not RunState.RUNNING or run.started_at != run.due_at:
-        return False
-    return now < run.due_at <= now + AHEAD
-
-
-def is_early(run: Run, now: datetime) -> bool:
-    """Whether a run is QUEUED ahead of its instant, which has not come."""
-    is_queued = run.state is RunState.QUEUED and not run.attempt and run.queued_at == run.due_at
-    return is_queued and now < run.due_at <= now + AHEAD
+    return now < run.due_at <= now + AHEAD and may_be_ahead(run)
 
 
 def as_of(run: Run, now: datetime) -> Run:
     """Return a run as it stands at `now`: one that is ahead still waits for its instant."""
-    return undecided(run) if is_ahead(run, now) or is_early(run, now) else run
+    return undecided(run) if is_ahead(run, now) else run
 
 
 def undecided(run: Run) -> Run:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from taskd.core.ahead import AHEAD, is_ahead, is_early
+from taskd.core.ahead import AHEAD, is_ahead, may_be_ahead
 from taskd.core.claims import Claims
 from taskd.core.firing import fire, pass_over
 from taskd.core.job import JobName
@@ -187,7 +187,7 @@ class Engine:
             ledger.hold_run(run)
         ledger.ahead |= restored.ahead
         for run in restored.live:
-            if is_early(run, now):
+            if run.state is RunState.QUEUED and is_ahead(run, now):
                 take_back(ledger, run)
             if run.state is not RunState.RUNNING:
                 continue
@@ -203,8 +203,7 @@ class Engine:
 
         In the same process it was committed and never started.
         """
-        has_come = run.started_at is not None and run.started_at <= now
-        if is_ahead(run, now) or not (restart or has_come):
+        if is_ahead(run, now) or (not restart and run.due_at > now and may_be_ahead(run)):
             take_back(self._ledger, run)
             return
         outcome = Outcome.LOST if restart else Outcome.RELEASED

@@ -180,6 +180,7 @@ class Meddler:
         self._random = world.random
         self._pause = pause
         self._added = 0
+        self._aim: JobName | None = None
         self._keyed: list[AnyRequest] = []
         self._deeds = (
             (self.trigger, 6),
@@ -280,7 +281,8 @@ class Meddler:
 
     def edit(self) -> None:
         """Change the schedule of a job, or disable it, or say something else about it."""
-        name = self._random.choice(sorted(self._world.file))
+        names = sorted(self._world.file)
+        name = self._aim if self._aim in names else self._random.choice(names)
         known = self._world.file[name]
         match self._random.randrange(5):
             case 0:
@@ -323,17 +325,26 @@ class Meddler:
         self.trigger()  # somebody asks just then
 
     def come_close(self) -> None:
-        """Do something when the next start is committed, and its instant has not come."""
+        """Do something about what is ahead, once it is, and before its instant has come."""
         until, now = self._world.sleeps_until, self._world.clock.now()
-        if until is None or until <= now:
+        if until is not None and until > now:
+            past = timedelta(milliseconds=self._random.randrange(1, 19))
+            self._world.after(until - now + past, self._interfere)
+
+    def _interfere(self) -> None:
+        ahead = self._world.witness.ahead
+        if not ahead:
             return
+        run = self._random.choice(ahead)
+        self._aim = run.job
         deeds = (
-            *(self.trigger, self.stop_job, self.stop_run, self.hold, self.resume, self.add_task),
-            *(self.edit, self.load_again, self.set_clock, self.shut_down, self.fail, self.suspend),
+            *(self.trigger, self.stop_job, self.hold, self.resume, self.add_task, self.edit),
+            *(self.load_again, self.set_clock, self.shut_down, self.fail, self.suspend),
             partial(self._world.crash_soon, self._random.randrange(6)),
+            lambda: self._ask(RunStopped(run=run.id)),
         )
-        past = timedelta(milliseconds=self._random.randrange(1, 10))
-        self._world.after(until - now + past, self._random.choice(deeds))
+        self._random.choice(deeds)()
+        self._aim = None
 
     def suspend(self) -> None:
         """Let the machine sleep: time passes, and nobody wakes for what is due."""
@@ -355,7 +366,7 @@ class Meddler:
         self._world.ask(request)
 
     def _job(self) -> JobName:
-        return self._random.choice(sorted(self._world.witness.jobs))
+        return self._aim or self._random.choice(sorted(self._world.witness.jobs))
 
     def _schedule(self) -> Schedule:
         """A schedule as somebody would write it now: an `at` is not past."""

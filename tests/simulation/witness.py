@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from taskd.core.ahead import AHEAD
+from taskd.core.ahead import AHEAD, may_be_ahead
 from taskd.core.job import JobName
 from taskd.core.record import JobRecord
 from taskd.core.run import Origin, Run, RunId, RunState
@@ -57,6 +57,13 @@ class Witness:
     def live(self) -> list[RunId]:
         """The runs that have not ended."""
         return list(self._runs)
+
+    @property
+    def ahead(self) -> list[Run]:
+        """The runs that are decided, and whose instant has not come."""
+        now = self._clock.now()
+        runs = (self._runs[run] for run in sorted(self._ahead))
+        return [run for run in runs if run.due_at > now]
 
     @property
     def live_runs(self) -> list[Run]:
@@ -228,7 +235,9 @@ class Witness:
 
     def _withdrawn(self, run: Run) -> None:
         """A run that was ahead never was: its occurrence is undecided again."""
-        is_known = self._runs.pop(run.id, None) == run and run.id in self._ahead
+        # What nobody began, in this process, may be withdrawn for a clock that was set back, too.
+        was_ahead = run.id in self._ahead or may_be_ahead(run)
+        is_known = self._runs.pop(run.id, None) == run and was_ahead
         self._expect(Rule.HISTORIES, is_known, f"{run.id} is withdrawn, and was not ahead")
         self._ahead.discard(run.id)
         assert run.job is not None

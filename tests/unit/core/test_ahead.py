@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from taskd.core.ahead import AHEAD, LEAD, MISSED, as_of, is_ahead, is_early
+from taskd.core.ahead import AHEAD, LEAD, MISSED, as_of, is_ahead
 from taskd.core.calendars import Calendar, Exclude
 from taskd.core.job import Job, JobName, Overlap, Source
 from taskd.core.late import Late
@@ -385,7 +385,7 @@ def two_jobs() -> tuple[Driver, Run, Run]:
 def test_what_gets_no_slot_is_queued_ahead_and_shown_as_waiting_for_its_instant() -> None:
     driver, running, queued = two_jobs()
     assert queued.queued_at == queued.due_at == running.started_at == NOON + HOUR
-    assert is_early(queued, driver.now)
+    assert is_ahead(queued, driver.now)
     seen = as_of(queued, driver.now)
     assert (seen.state, seen.attempt, seen.queued_at) == (RunState.PENDING, 0, None)
     assert as_of(queued, NOON + HOUR) == queued
@@ -432,3 +432,12 @@ def test_a_restart_before_the_instant_decides_what_was_queued_ahead_again() -> N
     assert again == [RunState.QUEUED, RunState.RUNNING]
     driver.restart(same_process=True, ahead=driver.running, alive=[])
     assert all(run.scheduled_at == NOON + HOUR for run in driver.running)
+
+
+def test_a_triggered_run_is_never_taken_for_one_that_is_ahead() -> None:
+    driver = driven()
+    run = driver.ask(Triggered(job=JOB))
+    assert isinstance(run, Run)
+    driver.now -= LEAD
+    driver.restart()
+    assert (driver.state(run.id), driver.runs[run.id].crashes) == (RunState.RUNNING, 1)
