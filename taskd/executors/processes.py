@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import threading
+from concurrent.futures import Future
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -259,6 +260,7 @@ class _Following:
         self._reports = reports
         self._is_asked = self._is_told_to_stop = False
         self._end: End | None = None
+        self._asked: list[tuple[object, Future[object]]] = []
         self._poll = select.poll()
         self._connection = worker.connection.fileno()
         pipes = (worker.printed, worker.stdout, worker.stderr)
@@ -291,7 +293,7 @@ class _Following:
                 case "progress":
                     self._progress(*frame["at"])
                 case "ask":
-                    self._worker.tell(self._answer(frame))
+                    self._ask(frame)
                 case other:
                     raise Broken(f"it said {other!r}")
         if self._worker.reader.is_over:
@@ -308,6 +310,7 @@ class _Following:
     def _heed(self) -> None:
         """Do what was asked for meanwhile: to stop, to insist."""
         os.eventfd_read(self._bell)
+        self._answer()
         if self._reports.stop.is_set() and not self._is_told_to_stop:
             self._is_told_to_stop = True
             self._worker.tell({"is": "stopping"})
@@ -321,8 +324,9 @@ class _Following:
             self._attempt.stack = self._attempt.stack or self._worker.take_stack()
             self._worker.child.signal(signal.SIGKILL)
 
-    def _answer(self, frame: Frame) -> Frame:
-        run, ticket = self._attempt.start.run, frame.get("ticket")
+    def _ask(self, frame: Frame) -> None:
+        """Ask the engine; its answer rings, for a stop must be heard meanwhile."""
+        run = self._attempt.start.run
         asked: AnyRequest
         told = frame.get("checkpoint", frame.get("mark"))
         if not isinstance(told, str) or len(told) > CHECKPOINT_LIMIT:
@@ -331,10 +335,21 @@ class _Following:
             asked = Checkpointed(run.id, run.attempt, told)
         else:
             asked = Marked(run.id, run.attempt, self._attempt.context.scope, told)
-        try:
-            return {"is": "reply", "ticket": ticket, "value": self._reports.ask(asked)}
-        except TaskdError as error:
-            return {"is": "reply", "ticket": ticket, "error": [type(error).__name__, str(error)]}
+        answer = self._reports.asked(asked)
+        self._asked.append((frame.get("ticket"), answer))
+        answer.add_done_callback(lambda _: self._attempt.wake())
+
+    def _answer(self) -> None:
+        """Tell the worker what the engine has answered by now."""
+        answered = [asked for asked in self._asked if asked[1].done()]
+        self._asked = [asked for asked in self._asked if not asked[1].done()]
+        for ticket, answer in answered:
+            reply: Frame = {"is": "reply", "ticket": ticket}
+            try:
+                reply["value"] = answer.result()
+            except TaskdError as error:
+                reply["error"] = [type(error).__name__, str(error)]
+            self._worker.tell(reply)
 
     def _progress(self, run: str, done: float, total: float | None, note: str) -> None:
         if run == self._attempt.start.run.id:  # and not of the attempt before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import Future
 
 from taskd.core.messages import AnyRequest, Noticed
 from taskd.core.ports import Clock
@@ -76,4 +77,8 @@ class Reports:
 
     def ask(self, request: AnyRequest) -> object:
         """Ask the engine, and return its reply once that is committed."""
-        return self._inbox.ask(request).result()
+        return self.asked(request).result()
+
+    def asked(self, request: AnyRequest) -> Future[object]:
+        """Ask the engine; the future gets its reply once that is committed."""
+        return self._inbox.ask(request)

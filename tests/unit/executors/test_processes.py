@@ -16,7 +16,7 @@ import pytest
 
 from taskd.core.execution import Executor
 from taskd.core.job import Call
-from taskd.core.messages import AttemptFinished
+from taskd.core.messages import AttemptFinished, Checkpointed
 from taskd.core.run import Outcome
 from taskd.executors import groups, processes
 from taskd.executors.progress import Progress
@@ -125,6 +125,18 @@ def test_what_an_attempt_used_is_its_own(bench: Bench) -> None:
     assert big.peak_memory > 200 * MIB
     assert small.peak_memory < 150 * MIB
     assert timedelta(0) <= big.cpu_time < timedelta(seconds=5)
+
+
+def test_what_waits_for_the_engine_is_stopped_all_the_same(bench: Bench) -> None:
+    """Whose store is away, say: the answer may be long in coming."""
+    run = bench.start("remember", executor=Executor.PROCESS)
+    eventually(lambda: bench.inbox)
+    (asked,) = bench.inbox.take()
+    assert isinstance(asked, Checkpointed)
+    bench.executors.interrupt(run, 2)
+    end = bench.end(run)
+    assert end.error is not None
+    assert end.error.message == "killed by SIGKILL"
 
 
 def test_current_run_works_inside(bench: Bench) -> None:
