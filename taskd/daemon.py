@@ -97,6 +97,7 @@ def run(
     _prepare_standard_descriptors()  # first, or what is opened takes their place
     news = _watch_signals()
     sys.setswitchinterval(SWITCH_S)
+    gc.disable()  # until it is ready: what start makes stays, and is looked through in vain
     runlog = Runlog(is_journal=is_journal(os.environ, STDERR), as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[runlog])
     try:
@@ -193,8 +194,9 @@ class Daemon:
         threading.Thread(target=self._await_end, name="taskd-end", daemon=True).start()
         self._start_watchdog()
         # Now and then the collector looks at all there is, and nothing else runs meanwhile: for
-        # 15 ms, 50 with 10,000 jobs. What start has made stays, and need not be looked at again.
+        # 15 ms, 50 with 10,000 jobs. What start has made need not be looked at again.
         gc.freeze()
+        gc.enable()
         summary = self._summary()
         self._notifier.ready(summary)
         self._runlog.start(f"taskd {__version__} is ready: {summary}")

@@ -120,9 +120,9 @@ class Rules(NamedTuple):
         return is_next and line.next(span.seen) < span.opens
 
 
-@lru_cache(maxsize=1024)  # of many jobs most are due by the same few expressions
-def _is_ever_due(fields: Fields, rules: Rules) -> bool:
-    return rules.following((expression(fields),), to_seconds(REFERENCE)) is not None
+@lru_cache(maxsize=1024)  # of many jobs, read at once, most are due by the same few expressions
+def _following(lines: tuple[Fields, ...], rules: Rules, since: int) -> int | None:
+    return rules.following([expression(fields) for fields in lines], since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,14 @@ class Cron:
         object.__setattr__(self, "lines", lines)
         object.__setattr__(self, "_rules", Rules(self.timezone, self.dst_gap, self.dst_overlap))
         for line in lines:
-            if not _is_ever_due(line.fields, self._rules):
+            if _following((line.fields,), self._rules, to_seconds(REFERENCE)) is None:
                 raise InvalidJob("cron", f"{line.text!r} does not fire within the next 50 years")
 
     def first(self, now: datetime) -> datetime | None:
         """The first due instant not before `now`; None where the horizon of 50 years has none."""
-        return self.after(now - timedelta(microseconds=1), now)
+        since = to_seconds(now - timedelta(microseconds=1))
+        due = _following(tuple(line.fields for line in self.lines), self._rules, since)
+        return None if due is None else to_instant(due)
 
     def after(self, instant: datetime, anchor_at: datetime) -> datetime | None:  # noqa: ARG002
         """The first due instant strictly after `instant`; None if none is within 50 years."""

@@ -8,7 +8,7 @@ croniter finds the days; it is given naive midnights, never zones.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -142,18 +142,20 @@ def read(text: str, seed: str, *, either: bool = True) -> Expression:
 def expression(fields: Fields, text: str = "") -> Expression:
     """The expression of `fields`, as `text` spells them."""
     times = ClockTimes(fields.hours, fields.minutes, fields.seconds)
-    return Expression(text, fields, times, tuple(_calendars(fields)))
+    return Expression(text, fields, times, tuple(Calendar(*days) for days in _calendars(fields)))
 
 
-def _calendars(fields: Fields) -> Iterator[Calendar]:
-    """The calendars whose days, taken together, are those of `fields`."""
+@lru_cache(maxsize=1024)  # of many jobs most ask for the same few
+def _calendars(fields: Fields) -> tuple[tuple[str, str, str], ...]:
+    """The fields of the calendars whose days, taken together, are those of `fields`."""
     months = "*" if len(fields.months) == MONTH.cycle else ",".join(map(str, fields.months))
     days, weekdays = _alternatives(fields.days), _alternatives(fields.weekdays)
     if fields.either:
-        yield from (Calendar(day, months, "*") for day in days)
-        yield from (Calendar("*", months, weekday) for weekday in weekdays)
-    else:
-        yield from (Calendar(day, months, weekday) for day, weekday in product(days, weekdays))
+        return (
+            *((day, months, "*") for day in days),
+            *(("*", months, weekday) for weekday in weekdays),
+        )
+    return tuple((day, months, weekday) for day, weekday in product(days, weekdays))
 
 
 @lru_cache(maxsize=1024)

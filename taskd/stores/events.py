@@ -16,8 +16,6 @@ from taskd.stores.rows import (
     MARK_COLUMNS,
     RECEIPT_COLUMNS,
     SKIP_COLUMNS,
-    STANDING,
-    job_values,
     mark_row,
     receipt_row,
     skip_row,
@@ -55,10 +53,12 @@ class Event:
     data: Mapping[str, Any]
 
 
-def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told]:
+def events_of(
+    changes: Changes, jobs: Mapping[JobName, Values], runs: Mapping[RunId, Values]
+) -> Iterator[Told]:
     """Yield the events of one commit; there is at least one where anything changes.
 
-    `deltas` are the columns that each run's change gives new values.
+    `jobs` and `runs` are the columns that each one's change gives new values.
 
     Each holds the columns that changed, with their new values, also where one became NULL; a new
     row's holds all that are not at their default. What a run's event moved in its job (cursor,
@@ -66,7 +66,7 @@ def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told
     """
     told: dict[JobName, Values] = {}
     for name, job in changes.jobs.items():
-        kind, moved = _job_event(job)
+        kind, moved = _job_kind(job), jobs.get(name, {})
         if kind == "job.advanced":
             told[name] = moved
         else:
@@ -76,7 +76,7 @@ def events_of(changes: Changes, deltas: Mapping[RunId, Values]) -> Iterator[Told
         due = {"scheduled_at": microseconds(run.scheduled_at)}
         yield TASKD, "run.withdrawn", run.job, run.id, {"withdrawn": due}
     marks = dict(changes.marks)
-    yield from _run_events(changes, deltas, told, marks)
+    yield from _run_events(changes, runs, told, marks)
     for skip in changes.skips.values():
         data = {"skip": dict(zip(SKIP_COLUMNS, skip_row(skip), strict=True))}
         if skip.job in told:
@@ -137,15 +137,14 @@ def _kept_rows(changes: Changes) -> Iterator[Told]:
         yield TASKD, note.kind, None, None, note.data
 
 
-def _job_event(change: JobChange) -> tuple[str, Values]:
+def _job_kind(change: JobChange) -> str:
     before, after = change.before, change.after
     if after is None:
-        return "job.removed", {}
+        return "job.removed"
     if before is None:
-        return "job.added", job_values(after)
+        return "job.added"
     if before.job is not after.job:
-        return "job.changed", job_values(after, since=before)
-    moved = STANDING.delta(before, after)
+        return "job.changed"
     if before.state is after.state:
-        return "job.advanced", moved
-    return "job.resumed" if after.state is JobState.ACTIVE else f"job.{after.state.value}", moved
+        return "job.advanced"
+    return "job.resumed" if after.state is JobState.ACTIVE else f"job.{after.state.value}"

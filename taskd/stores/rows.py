@@ -80,13 +80,15 @@ def job_row(record: JobRecord) -> Row:
     )
 
 
-def job_values(record: JobRecord, *, since: JobRecord | None = None) -> Values:
-    """Return a job's columns by name: all, or those that changed since an earlier record."""
-    values = dict(zip(JOB_COLUMNS, job_row(record), strict=True))
-    if since is None:
-        return values
-    before = job_row(since)
-    return {c: v for (c, v), old in zip(values.items(), before, strict=True) if v != old}
+def job_delta(before: JobRecord | None, after: JobRecord) -> Values:
+    """Return the columns that a change gives new values: of a new job, None before, all of them."""
+    if before is not None and before.job is after.job:
+        return STANDING.delta(before, after)
+    columns = zip(JOB_COLUMNS, job_row(after), strict=True)
+    if before is None:
+        return dict(columns)
+    known = job_row(before)
+    return {c: v for (c, v), old in zip(columns, known, strict=True) if v != old}
 
 
 def job_record(row: Columns) -> JobRecord:

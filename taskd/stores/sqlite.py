@@ -223,47 +223,47 @@ class SqliteStore:
 
     def _write(self, transaction: Transaction, changes: Changes) -> None:
         crash_point("commit.jobs")
-        self._write_jobs(changes.jobs.values())
+        jobs = self._write_jobs(changes.jobs.values())
         crash_point("commit.runs")
         for run in changes.withdrawn.values():
             place = (run.id, run.state.value, run.attempt)
             self._require(self._db.execute(DELETE_RUN, place).rowcount, 1)
-        deltas = self._write_runs(changes.runs.values(), transaction.commit)
+        runs = self._write_runs(changes.runs.values(), transaction.commit)
         crash_point("commit.attempts")
         bulk.insert(self._db, "attempts", ATTEMPT_COLUMNS, map(attempt_row, changes.attempts))
         crash_point("commit.skips")
         skips = map(rows.skip_row, changes.skips.values())
         bulk.insert(self._db, "skips", rows.SKIP_COLUMNS, skips, PUT_SKIP)
-        bulk.insert(
-            self._db, "marks", rows.MARK_COLUMNS, map(rows.mark_row, changes.marks.values())
-        )
+        marks = map(rows.mark_row, changes.marks.values())
+        bulk.insert(self._db, "marks", rows.MARK_COLUMNS, marks)
         receipts = map(rows.receipt_row, changes.receipts.values())
         bulk.insert(self._db, "receipts", rows.RECEIPT_COLUMNS, receipts)
         crash_point("commit.events")
-        transaction.append(microseconds(changes.at), events_of(changes, deltas))
+        transaction.append(microseconds(changes.at), events_of(changes, jobs, runs))
 
-    def _write_jobs(self, changes: Iterable[JobChange]) -> None:
-        added, defined, removed = [], [], []
+    def _write_jobs(self, changes: Iterable[JobChange]) -> dict[JobName, Values]:
+        """Write jobs, and return the columns that each change gives new values."""
+        deltas: dict[JobName, Values] = {}
+        added, removed = [], []
         moved: Moved = defaultdict(list)
         for change in changes:
             before, after = change.before, change.after
-            if before is None:
-                if after is not None:
-                    added.append(rows.job_row(after))
-            elif after is None:
+            if after is not None:
+                delta = deltas[after.job.name] = rows.job_delta(before, after)
+                if before is None:
+                    added.append(tuple(delta.values()))
+                else:
+                    given = {"version": after.version, **delta}
+                    place = (before.job.name, before.version)
+                    moved[tuple(given)].append((*given.values(), *place))
+            elif before is not None:
                 removed.append((before.job.name, before.version))
-            elif before.job is not after.job:
-                defined.append((*rows.job_row(after), before.job.name, before.version))
-            else:
-                delta = {"version": after.version, **rows.STANDING.delta(before, after)}
-                place = (before.job.name, before.version)
-                moved[tuple(delta)].append((*delta.values(), *place))
         bulk.insert(self._db, "jobs", rows.JOB_COLUMNS, added)
-        self._move("jobs", rows.JOB_COLUMNS, JOB_KEY, defined)
         for columns, parameters in moved.items():
             self._move("jobs", columns, JOB_KEY, parameters)
         for removal in removed:
             self._require(self._db.execute(DELETE_JOB, removal).rowcount, 1)
+        return deltas
 
     def _write_runs(self, changes: Iterable[RunChange], commit: int) -> dict[RunId, Values]:
         """Write runs, and return the columns that each change gives new values.
