@@ -49,9 +49,10 @@ from taskd.views import Document, rfc3339
 EXIT_FAILED: Final = 1
 EXIT_CONFIG: Final = 78  # EX_CONFIG of sysexits(3)
 SWITCH_S: Final = 0.0001
-"""How long a thread keeps the interpreter from others: a tenth of Python's default. A turn of the
-loop gives it up at each statement of SQLite. Beside 8 jobs that only compute, due runs start, and
-requests are answered, several times sooner; it costs those jobs about 5 % of their speed."""
+"""How long a thread keeps the interpreter from others: a fiftieth of Python's default.
+
+A turn of the loop gives it up at each statement of SQLite. Beside 8 jobs that only compute, due
+runs start, and requests are answered, several times sooner; those jobs are hardly slower for it."""
 LAST_WORDS_S: Final = 2.0  # for clients, for `atexit` and for threads that jobs left behind
 
 

@@ -66,8 +66,7 @@ class Turns:
     """Takes inputs through engine, store and executor, for the loop's thread alone.
 
     `engine` makes a new engine. `on_end` is told of each finished run after its commit. `unwritten`
-    is what has happened and could not be
-    written yet: give it to the next turn.
+    is what has happened and could not be written yet: give it to the next turn.
     """
 
     def __init__(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from taskd.cli.syntax import syntaxes
 from tests.daemon.conftest import live as live
 from tests.daemon.live import Live
+from tests.machine import tool
 
 BIN = Path(sys.executable).parent
 JOBS = """
@@ -52,8 +50,7 @@ def bash(socket: str, *words: str) -> list[str]:
 
 def fish(socket: str, *words: str) -> list[str]:
     """Return what fish offers, without the descriptions."""
-    if shutil.which("fish") is None:
-        pytest.skip("fish is not installed")
+    tool("fish")
     typed = " ".join(["taskd", *words])
     program = f"taskd completion fish | source; complete -C {shlex.quote(typed)}"
     offered = run(socket, "fish", "--no-config", "-c", program)
@@ -97,8 +94,7 @@ def test_without_a_daemon_there_are_no_names_and_not_a_word(tmp_path: Path) -> N
 
 
 def test_zsh_takes_the_script(tmp_path: Path) -> None:
-    if shutil.which("zsh") is None:
-        pytest.skip("zsh is not installed")
+    tool("zsh")
     (tmp_path / "_taskd").write_text(run("", "taskd", "completion", "zsh"))
     run("", "zsh", "-f", "-n", str(tmp_path / "_taskd"))
     loaded = "autoload -U compinit && compinit -D && . $0 && print $_comps[taskd]"

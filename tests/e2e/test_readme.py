@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.shell import Shell
 from tests.e2e.terminal import STYLE, Terminal, terminal
+from tests.machine import lacking
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -68,7 +69,7 @@ def clone(tmp_path: Path) -> Path:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if listed.returncode:
-        pytest.skip("this is no checkout of git")
+        lacking("a checkout of git")
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

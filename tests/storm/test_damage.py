@@ -16,6 +16,7 @@ import pytest
 
 from taskd.core.job import Job
 from taskd.errors import StoreError
+from tests.machine import lacking
 from tests.storm.lives import Life, Place, job
 from tests.storm.nursery import Case, fork, raise_all, reap
 
@@ -117,7 +118,7 @@ def pages_of_history(well: Path) -> Iterator[int]:
         try:
             yield from (page for (page,) in db.execute(query))
         except sqlite3.OperationalError:
-            pytest.skip("this SQLite has no dbstat")
+            lacking("this SQLite has no dbstat")
 
 
 def test_a_bad_page_that_no_work_meets_is_found_and_stops_it(well: Path, tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import pytest
-
 from taskd.core.job import Job
+from tests.machine import lacking
 from tests.storm.checker import Log, check
 from tests.storm.lives import BEAT_S, PATIENCE_S, Life, Place, intervals, job
 from tests.storm.nursery import Case, fork, raise_all, reap
@@ -92,7 +91,7 @@ def survive(case: Case) -> dict[str, Any]:
 def small_disk(folder: Path) -> Iterator[None]:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "none", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk, and not everywhere")
+        lacking("only root can mount a small disk, and not everywhere")
     try:
         yield
     finally:

@@ -29,13 +29,6 @@ def path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
-    host = Host()
-    yield host
-    host.scheduler.shutdown()
-
-
-@pytest.fixture
 def server(host: Host, path: Path) -> Iterator[Server]:
     server = Server(host, listen(path))
     server.start()

@@ -21,13 +21,6 @@ LAST = b"GET /v1/status HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
-    host = Host()
-    yield host
-    host.scheduler.shutdown()
-
-
-@pytest.fixture
 def server(host: Host) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="taskd-") as folder:
         server = Server(host, listen(Path(folder) / "s"))

@@ -41,13 +41,6 @@ def path() -> Iterator[Path]:
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
-    host = Host()
-    yield host
-    host.scheduler.shutdown()
-
-
-@pytest.fixture
 def client(host: Host, path: Path) -> Iterator[Client]:
     server = Server(host, listen(path), read_timeout_s=0.2)
     server.start()
